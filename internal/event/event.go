@@ -1,0 +1,43 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package event is what VerifyYou sends: the event, its stages and its identity.
+package event
+
+import (
+	"time"
+)
+
+// The fields of an event, by the names that VerifyYou gives them.
+const (
+	FieldStage           = "stage"
+	FieldStep            = "step"
+	FieldOccurredAt      = "occurred_at"
+	FieldVerificationID  = "verification_id"
+	FieldExternalID      = "external_id"
+	FieldExternalTracker = "external_tracker"
+	FieldTrustScore      = "trust_score"
+)
+
+// Event is one step of one verification. A field that was missing, null, empty or of a wrong type has its zero value
+// (nil for the numbers); strings are valid UTF-8.
+type Event struct {
+	Stage           string
+	Step            *int64
+	OccurredAt      time.Time
+	VerificationID  string
+	ExternalID      string
+	ExternalTracker string
+	TrustScore      *float64
+
+	// InvalidFields names the fields that were there with a wrong type, in the order of the Field constants.
+	InvalidFields []string
+
+	// ID is the same for every delivery of the same event, on every replica.
+	ID ID
+}
+
+// Outcome returns what the event's stage means.
+func (e *Event) Outcome() Outcome {
+	return OutcomeOf(e.Stage)
+}
