@@ -1,0 +1,128 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verifyyoureceiver
+
+import (
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/consumer/consumererror"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/status"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
+)
+
+// What can become of a request, beside the errors of the pipelines.
+var (
+	errNotFound            = errors.New("path not found")
+	errMethodNotAllowed    = errors.New("method not allowed")
+	errUnsupportedEncoding = errors.New("content encoding not supported")
+	errTooLarge            = errors.New("body too large")
+	errIncomplete          = errors.New("body did not come whole")
+	errMalformed           = errors.New("no event in the body, and no logs pipeline to keep it")
+	errTimeout             = errors.New("the pipeline took too long")
+	errStopping            = errors.New("the receiver is stopping")
+	errPanic               = errors.New("panic")
+)
+
+// defaultRetryAfter is for a pipeline that does not say how long it wants to be left alone.
+const defaultRetryAfter = 10 * time.Second
+
+// answer is how a request is answered: its status and body, and what own telemetry calls it.
+type answer struct {
+	result metadata.AttributeResult
+	status int
+	body   string
+
+	// closes is for an answer given before the body is read: net/http would read on to keep an HTTP/1 connection.
+	closes     bool
+	allow      string
+	retryAfter time.Duration
+}
+
+// noAnswer is for a body that did not come whole: the connection is closed.
+var noAnswer = answer{result: metadata.AttributeResultIncomplete}
+
+// refusals are the answers to the errors of a request.
+var refusals = []struct {
+	err    error
+	answer answer
+}{
+	{errNotFound, answer{result: metadata.AttributeResultNotFound, status: http.StatusNotFound, body: errorBody("not found"), closes: true}},
+	{errMethodNotAllowed, answer{result: metadata.AttributeResultMethodNotAllowed, status: http.StatusMethodNotAllowed, body: errorBody("method not allowed"), closes: true, allow: http.MethodPost}},
+	{errUnsupportedEncoding, answer{result: metadata.AttributeResultUnsupportedEncoding, status: http.StatusUnsupportedMediaType, body: errorBody("content encoding not supported: send the body as it was signed"), closes: true}},
+	{errNotSigned, answer{result: metadata.AttributeResultUnauthorized, status: http.StatusUnauthorized, body: errorBody("no valid X-VerifyYou-Signature"), closes: true}},
+	{errWrongSignature, answer{result: metadata.AttributeResultUnauthorized, status: http.StatusUnauthorized, body: errorBody("no valid X-VerifyYou-Signature")}},
+	{errTooLarge, answer{result: metadata.AttributeResultTooLarge, status: http.StatusRequestEntityTooLarge, body: errorBody("body too large"), closes: true}},
+	{errIncomplete, noAnswer},
+	{errMalformed, answer{result: metadata.AttributeResultMalformed, status: http.StatusBadRequest, body: errorBody("no event in the body")}},
+	{errPanic, failed},
+}
+
+// The answers for a pipeline that does not take the record: not ever, and not now.
+var (
+	failed  = answer{result: metadata.AttributeResultFailed, status: http.StatusInternalServerError, body: errorBody("the pipeline failed")}
+	refused = answer{result: metadata.AttributeResultRefused, status: http.StatusServiceUnavailable, body: errorBody("the pipeline refuses for now: try again later")}
+)
+
+// answerTo is the one place where it is decided how to answer a request that ended with an outcome, or with an error.
+func answerTo(outcome metadata.AttributeResult, err error) answer {
+	if err == nil {
+		return answer{result: outcome, status: http.StatusOK, body: `{"status":"` + outcome.String() + `"}`}
+	}
+	for _, r := range refusals {
+		if errors.Is(err, r.err) {
+			return r.answer
+		}
+	}
+	if consumererror.IsPermanent(err) {
+		return failed
+	}
+	a := refused
+	a.retryAfter = retryAfter(err)
+	return a
+}
+
+// serverError answers what confighttp refuses on its own, a failed authentication for example.
+func serverError(w http.ResponseWriter, req *http.Request, _ string, status int) {
+	(&answer{status: status, body: errorBody(strings.ToLower(http.StatusText(status))), closes: true}).write(w, req)
+}
+
+func errorBody(message string) string {
+	return `{"error":"` + message + `"}`
+}
+
+// retryAfter returns the delay that an error asks for as OTLP does, in the RetryInfo of its gRPC status.
+func retryAfter(err error) time.Duration {
+	if st, ok := status.FromError(err); ok {
+		for _, detail := range st.Details() {
+			if info, ok := detail.(*errdetails.RetryInfo); ok && info.GetRetryDelay().AsDuration() > 0 {
+				return info.GetRetryDelay().AsDuration()
+			}
+		}
+	}
+	return defaultRetryAfter
+}
+
+func (a *answer) write(w http.ResponseWriter, req *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	if a.allow != "" {
+		h.Set("Allow", a.allow)
+	}
+	if a.closes && req.ProtoMajor == 1 {
+		h.Set("Connection", "close")
+	}
+	if a.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(a.retryAfter.Seconds()))))
+	}
+	w.WriteHeader(a.status)
+	// The client may be gone; the answer is counted all the same.
+	_, _ = w.Write([]byte(a.body))
+}

@@ -1,0 +1,224 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verifyyoureceiver
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/confighttp"
+	"go.opentelemetry.io/collector/config/confignet"
+	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
+)
+
+// The values of metrics_temporality.
+const (
+	temporalityCumulative = "cumulative"
+	temporalityDelta      = "delta"
+)
+
+// Config is the configuration of the verifyyou receiver.
+type Config struct {
+	// ServerConfig is the HTTP server that takes the webhooks. CompressionAlgorithms cannot be set: a signature is
+	// over the bytes as they were sent.
+	ServerConfig confighttp.ServerConfig `mapstructure:",squash"`
+
+	// Path is where events are taken.
+	Path string `mapstructure:"path"`
+
+	// HealthPath answers GET and HEAD with 200. Empty turns it off.
+	HealthPath string `mapstructure:"health_path"`
+
+	// SigningSecrets are the secrets that VerifyYou may sign with. A request signed with any of them is authentic.
+	SigningSecrets []configopaque.String `mapstructure:"signing_secrets"`
+
+	// MetricsFlushInterval is how often counters go to the metrics pipeline.
+	MetricsFlushInterval time.Duration `mapstructure:"metrics_flush_interval"`
+
+	// MetricsTemporality is cumulative or delta.
+	MetricsTemporality string `mapstructure:"metrics_temporality"`
+
+	// MaxExternalTrackers is how many values of external_tracker get series of their own.
+	MaxExternalTrackers int `mapstructure:"max_external_trackers"`
+
+	// ExternalTrackers, where not empty, are the only values of external_tracker that get series of their own.
+	ExternalTrackers []string `mapstructure:"external_trackers"`
+
+	// MetricsBuilderConfig has the settings of each metric and resource attribute.
+	MetricsBuilderConfig metadata.MetricsBuilderConfig `mapstructure:",squash"`
+
+	// compressionAlgorithmsSet is kept for Validate, since the value does not tell.
+	compressionAlgorithmsSet bool
+}
+
+var (
+	_ confmap.Unmarshaler = (*Config)(nil)
+	_ component.Config    = (*Config)(nil)
+)
+
+func createDefaultConfig() component.Config {
+	server := confighttp.NewDefaultServerConfig()
+	server.NetAddr.Endpoint = "localhost:8787"
+	server.ReadHeaderTimeout = 5 * time.Second
+	server.ReadTimeout = 10 * time.Second
+	server.WriteTimeout = 30 * time.Second
+	server.MaxRequestBodySize = 64 << 10
+	// Not nil, which would mean all of them: the handler has to see the bytes that were signed.
+	server.CompressionAlgorithms = []string{}
+	return &Config{
+		ServerConfig:         server,
+		Path:                 "/webhooks/verifyyou",
+		HealthPath:           "/healthz",
+		MetricsFlushInterval: time.Minute,
+		MetricsTemporality:   temporalityCumulative,
+		MaxExternalTrackers:  50,
+		MetricsBuilderConfig: metadata.NewDefaultMetricsBuilderConfig(),
+	}
+}
+
+// Unmarshal reads the configuration from conf.
+func (cfg *Config) Unmarshal(conf *confmap.Conf) error {
+	cfg.compressionAlgorithmsSet = conf.IsSet("compression_algorithms")
+	return conf.Unmarshal(cfg)
+}
+
+// Validate reports every fault of the configuration: the key, what is wrong with it, and what would be right. It
+// never repeats a secret.
+func (cfg *Config) Validate() error {
+	return errors.Join(
+		cfg.validateServer(),
+		cfg.validatePaths(),
+		cfg.validateSecrets(),
+		cfg.validateMetrics(),
+		cfg.validateTrackers(),
+		cfg.validateGenerated(),
+	)
+}
+
+func (cfg *Config) validateServer() error {
+	server := &cfg.ServerConfig
+	var errs []error
+	if cfg.compressionAlgorithmsSet || len(server.CompressionAlgorithms) > 0 {
+		errs = append(errs, errors.New("compression_algorithms: cannot be set, as a signature is over the bytes as they were sent; remove it"))
+	}
+	if server.MaxRequestBodySize <= 0 {
+		errs = append(errs, fmt.Errorf("max_request_body_size: is %d; use a positive number of bytes, 65536 for example", server.MaxRequestBodySize))
+	}
+	for _, t := range []struct {
+		key   string
+		value time.Duration
+	}{
+		{"read_timeout", server.ReadTimeout},
+		{"read_header_timeout", server.ReadHeaderTimeout},
+		{"write_timeout", server.WriteTimeout},
+		{"idle_timeout", server.IdleTimeout},
+	} {
+		if t.value < 0 {
+			errs = append(errs, fmt.Errorf("%s: is negative (%v); use a positive duration, or 0 for no limit", t.key, t.value))
+		}
+	}
+	if w := server.WriteTimeout; w > 0 && w <= answerTime {
+		errs = append(errs, fmt.Errorf("write_timeout: is %v, but the last %v of it are kept for the answer; use a longer one, 30s for example, or 0 for no limit", w, answerTime))
+	}
+	return errors.Join(append(errs, validateEndpoint(server.NetAddr))...)
+}
+
+func validateEndpoint(addr confignet.AddrConfig) error {
+	if addr.Endpoint == "" {
+		return errors.New("endpoint: is empty; set the address to listen on, localhost:8787 for example")
+	}
+	if addr.Transport == confignet.TransportTypeUnix {
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(addr.Endpoint); err != nil {
+		return fmt.Errorf("endpoint: %w; use host:port, localhost:8787 for example", err)
+	}
+	return nil
+}
+
+func (cfg *Config) validatePaths() error {
+	var errs []error
+	if !strings.HasPrefix(cfg.Path, "/") {
+		errs = append(errs, fmt.Errorf("path: %q does not begin with /; use /webhooks/verifyyou for example", cfg.Path))
+	}
+	if cfg.HealthPath != "" && !strings.HasPrefix(cfg.HealthPath, "/") {
+		errs = append(errs, fmt.Errorf("health_path: %q does not begin with /; use /healthz for example, or an empty one to turn it off", cfg.HealthPath))
+	}
+	if cfg.HealthPath != "" && cfg.HealthPath == cfg.Path {
+		errs = append(errs, fmt.Errorf("health_path: is the same as path (%q); choose another, or an empty one to turn it off", cfg.HealthPath))
+	}
+	return errors.Join(errs...)
+}
+
+func (cfg *Config) validateSecrets() error {
+	if len(cfg.SigningSecrets) == 0 {
+		return errors.New("signing_secrets: there is none, and unsigned requests are never taken; set the secret that VerifyYou's dashboard showed when the endpoint was registered")
+	}
+	var errs []error
+	for i, s := range cfg.SigningSecrets {
+		switch secret := string(s); {
+		case secret == "":
+			errs = append(errs, fmt.Errorf("signing_secrets::%d: is empty; set the secret that VerifyYou's dashboard showed (an environment variable that is not set gives an empty one)", i))
+		case secret != strings.TrimSpace(secret):
+			errs = append(errs, fmt.Errorf("signing_secrets::%d: has white space around it; remove it (a line break at the end of a file is the usual cause)", i))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (cfg *Config) validateMetrics() error {
+	var errs []error
+	if cfg.MetricsFlushInterval <= 0 {
+		errs = append(errs, fmt.Errorf("metrics_flush_interval: is %v; use a positive duration, 60s for example", cfg.MetricsFlushInterval))
+	}
+	switch cfg.MetricsTemporality {
+	case temporalityCumulative, temporalityDelta:
+	default:
+		errs = append(errs, fmt.Errorf("metrics_temporality: %q is unknown; use %s or %s", cfg.MetricsTemporality, temporalityCumulative, temporalityDelta))
+	}
+	return errors.Join(errs...)
+}
+
+func (cfg *Config) validateTrackers() error {
+	var errs []error
+	if cfg.MaxExternalTrackers < 0 {
+		errs = append(errs, fmt.Errorf("max_external_trackers: is negative (%d); use 0 or more", cfg.MaxExternalTrackers))
+	}
+	for i, tracker := range cfg.ExternalTrackers {
+		if tracker == "" {
+			errs = append(errs, fmt.Errorf("external_trackers::%d: is empty; remove it, as an event without a tracker is counted without one", i))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// validateGenerated refuses what the generated settings offer but cannot mean anything here.
+func (cfg *Config) validateGenerated() error {
+	var errs []error
+	if s := cfg.MetricsBuilderConfig.Metrics.VerifyyouEvents.AggregationStrategy; s != metadata.AggregationStrategySum {
+		errs = append(errs, fmt.Errorf("metrics::verifyyou.events::aggregation_strategy: %q has no meaning for a counter; use %s", s, metadata.AggregationStrategySum))
+	}
+	name, instance := cfg.MetricsBuilderConfig.ResourceAttributes.ServiceName, cfg.MetricsBuilderConfig.ResourceAttributes.ServiceInstanceID
+	for _, f := range []struct {
+		key string
+		set bool
+	}{
+		{"service.name::metrics_include", len(name.MetricsInclude) > 0},
+		{"service.name::metrics_exclude", len(name.MetricsExclude) > 0},
+		{"service.instance.id::metrics_include", len(instance.MetricsInclude) > 0},
+		{"service.instance.id::metrics_exclude", len(instance.MetricsExclude) > 0},
+	} {
+		if f.set {
+			errs = append(errs, fmt.Errorf("resource_attributes::%s: there is one resource only, so nothing to choose from; remove it", f.key))
+		}
+	}
+	return errors.Join(errs...)
+}

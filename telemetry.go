@@ -1,0 +1,89 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verifyyoureceiver
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
+)
+
+// telemetry is what the receiver tells about itself. Attribute sets are made once, not for every request. It is safe
+// for concurrent use.
+type telemetry struct {
+	*metadata.TelemetryBuilder
+	results                        map[metadata.AttributeResult][]metric.AddOption
+	secrets                        [][]metric.AddOption
+	stageOverflow, trackerOverflow []metric.AddOption
+}
+
+func newTelemetry(set component.TelemetrySettings, secrets int) (*telemetry, error) {
+	builder, err := metadata.NewTelemetryBuilder(set)
+	if err != nil {
+		return nil, err
+	}
+	t := &telemetry{
+		TelemetryBuilder: builder,
+		results:          map[metadata.AttributeResult][]metric.AddOption{},
+		stageOverflow:    with("attribute", counters.AttrStage),
+		trackerOverflow:  with("attribute", counters.AttrTracker),
+	}
+	for name, result := range metadata.MapAttributeResult {
+		t.results[result] = with("result", name)
+	}
+	for i := range secrets {
+		t.secrets = append(t.secrets, with("secret", strconv.Itoa(i)))
+	}
+	return t, nil
+}
+
+func with(key, value string) []metric.AddOption {
+	return []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(attribute.String(key, value)))}
+}
+
+// start makes the series appear with 0: an alert on the first failure needs a value before it.
+func (t *telemetry) start(ctx context.Context) {
+	for _, options := range t.results {
+		t.ReceiverVerifyyouRequests.Add(ctx, 0, options...)
+	}
+	for _, options := range t.secrets {
+		t.ReceiverVerifyyouSignatureMatches.Add(ctx, 0, options...)
+	}
+	t.ReceiverVerifyyouOverflow.Add(ctx, 0, t.stageOverflow...)
+	t.ReceiverVerifyyouOverflow.Add(ctx, 0, t.trackerOverflow...)
+	t.ReceiverVerifyyouEventHeaderMismatches.Add(ctx, 0)
+}
+
+func (t *telemetry) countRequest(ctx context.Context, result metadata.AttributeResult) {
+	t.ReceiverVerifyyouRequests.Add(ctx, 1, t.results[result]...)
+}
+
+func (t *telemetry) countMatch(ctx context.Context, secret int) {
+	t.ReceiverVerifyyouSignatureMatches.Add(ctx, 1, t.secrets[secret]...)
+}
+
+func (t *telemetry) countHeaderMismatch(ctx context.Context) {
+	t.ReceiverVerifyyouEventHeaderMismatches.Add(ctx, 1)
+}
+
+// recordDelay records how late an event came; clocks that differ can make that negative.
+func (t *telemetry) recordDelay(ctx context.Context, delay time.Duration) {
+	t.ReceiverVerifyyouDeliveryDelay.Record(ctx, max(0, delay.Seconds()))
+}
+
+func (t *telemetry) countOverflow(ctx context.Context, o counters.Overflow) {
+	if o.Stage {
+		t.ReceiverVerifyyouOverflow.Add(ctx, 1, t.stageOverflow...)
+	}
+	if o.Tracker {
+		t.ReceiverVerifyyouOverflow.Add(ctx, 1, t.trackerOverflow...)
+	}
+}
