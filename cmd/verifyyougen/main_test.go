@@ -1,0 +1,92 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const testSecret = "whsec_test"
+
+// sample is the body in VerifyYou's documentation, on one line.
+const sample = `{"stage": "verification_completed", "step": 6, "occurred_at": "2026-06-09T17:04:01.123456+00:00", ` +
+	`"verification_id": "ver_abc123", "external_id": "user_123", "external_tracker": "signup-campaign", "trust_score": 0.92}`
+
+// sampleSignature was made with
+//
+//	openssl dgst -sha256 -hmac whsec_test sample.json
+//
+// where sample.json holds sample with no newline at its end.
+const sampleSignature = "sha256=ba8661ea2a6c57ab82e12d643d9f39f1e94e9e258cd6baf2082c17cc8e90fd6f"
+
+// result is what a user sees of one run.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// runWith runs the program and checks what holds of every run: an error is one
+// line that says whose it is, and the secret is not printed.
+func runWith(t *testing.T, stdin string, args ...string) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), args, strings.NewReader(stdin), &stdout, &stderr)
+
+	if code == exitOK {
+		assert.Empty(t, stderr.String())
+	} else {
+		assert.Regexp(t, `\Averifyyougen: .+\n\z`, stderr.String())
+	}
+	assert.NotContains(t, stdout.String()+stderr.String(), testSecret)
+	return result{code, stdout.String(), stderr.String()}
+}
+
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{{}, {"--help"}, {"send", "--help"}} {
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, exitOK, run(t.Context(), args, nil, &stdout, &stderr))
+		assert.Contains(t, stdout.String(), "verifyyougen send")
+		assert.Empty(t, stderr.String())
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	t.Setenv(secretVariable, testSecret)
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"unknown command":              {[]string{"sned"}, "sned"},
+		"unknown flag":                 {[]string{"send", "--stages", "x"}, "--stages"},
+		"argument":                     {[]string{"send", "event.json"}, "event.json"},
+		"step that is no number":       {[]string{"send", "--step", "first"}, "--step"},
+		"trust score JSON cannot hold": {[]string{"send", "--trust-score", "NaN"}, "trust_score"},
+		"timeout of nothing":           {[]string{"send", "--timeout", "0s"}, "--timeout"},
+		"endpoint without scheme":      {[]string{"send", "--endpoint", "localhost:8787"}, "--endpoint"},
+		"endpoint without host":        {[]string{"send", "--endpoint", "http:///webhooks"}, "--endpoint"},
+		"endpoint that is no URL":      {[]string{"send", "--endpoint", "http://[::1"}, "--endpoint"},
+		"signature of nobody's body":   {[]string{"send", "--print-signature"}, "--body"},
+		"body not there":               {[]string{"send", "--body", t.TempDir() + "/none"}, "cannot read the body"},
+		"body and stage":               {[]string{"send", "--body", "-", "--stage", "x"}, "[body stage]"},
+		"body and step":                {[]string{"send", "--body", "-", "--step", "1"}, "[body step]"},
+		"body and occurred-at":         {[]string{"send", "--body", "-", "--occurred-at", "x"}, "[body occurred-at]"},
+		"body and verification-id":     {[]string{"send", "--body", "-", "--verification-id", "x"}, "[body verification-id]"},
+		"body and external-id":         {[]string{"send", "--body", "-", "--external-id", "x"}, "[body external-id]"},
+		"body and external-tracker":    {[]string{"send", "--body", "-", "--external-tracker", "x"}, "[body external-tracker]"},
+		"body and trust-score":         {[]string{"send", "--body", "-", "--trust-score", "1"}, "[body trust-score]"},
+		"two secrets":                  {[]string{"send", "--secret", "a", "--secret-file", "b"}, "[secret secret-file]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := runWith(t, "", test.args...)
+			assert.Equal(t, exitUsage, got.code)
+			assert.Empty(t, got.stdout)
+			assert.Contains(t, got.stderr, test.want)
+		})
+	}
+}
