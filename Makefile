@@ -1,0 +1,70 @@
+# The commands of this project. `make` alone lists them.
+
+COLLECTOR := bin/otelcol-verifyyou
+TOOLS     := -modfile=internal/tools/go.mod
+MODULES   := . cmd/verifyyougen e2e
+
+.PHONY: help
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Without a secret of your own in the environment, this one is used.
+LOCAL_SECRET := local-test-secret
+
+.PHONY: run
+run: build bin/verifyyougen ## Build the Collector and start it with examples/local/collector.yaml
+	@echo
+	@echo "The Collector takes webhooks at http://localhost:8787/webhooks/verifyyou and prints each event."
+	@echo "Counters are at http://localhost:8889/metrics, some 10 s after the first event. Ctrl-C ends it."
+	@echo "Send a signed event from another terminal, in this folder:"
+	@echo
+	@echo "  $(if $(VERIFYYOU_SIGNING_SECRET),,VERIFYYOU_SIGNING_SECRET=$(LOCAL_SECRET) )bin/verifyyougen send --stage verification_completed"
+	@echo
+	@VERIFYYOU_SIGNING_SECRET="$${VERIFYYOU_SIGNING_SECRET:-$(LOCAL_SECRET)}" exec $(COLLECTOR) --config examples/local/collector.yaml
+
+.PHONY: test
+test: ## Pass the tests of all modules, with the race detector where there is a C compiler
+	@for m in $(MODULES); do echo "== $$m"; (cd $$m && go test $(RACE) ./...) || exit 1; done
+
+# The race detector needs cgo, and cgo a C compiler, which a fresh machine may lack.
+RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race)
+
+.PHONY: build
+build: $(COLLECTOR) ## Build bin/otelcol-verifyyou, a Collector with the receiver
+
+SOURCES := $(shell find . -name '*.go' -not -name '*_test.go' -not -path './bin/*' -not -path './build/*' -not -path './cmd/*' -not -path './e2e/*')
+
+$(COLLECTOR): builder-config.yaml go.mod $(SOURCES)
+	@echo "Building $@. The first build downloads and compiles the Collector, which takes minutes; later ones take seconds."
+	@mkdir -p build bin
+	go tool $(TOOLS) builder --config builder-config.yaml
+	@cp build/otelcol-verifyyou/otelcol-verifyyou $@
+	@echo "Built $@"
+
+.PHONY: bin/verifyyougen
+bin/verifyyougen:
+	cd cmd/verifyyougen && go build -o ../../$@ .
+
+.PHONY: generate
+generate: ## Make the files that mdatagen generates from metadata.yaml
+	@internal/tools/generate.sh
+
+.PHONY: lint
+lint: ## Run golangci-lint on all modules (the first time it is built, which takes minutes)
+	@mkdir -p bin
+	go build $(TOOLS) -o bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@for m in $(MODULES); do echo "== $$m"; (cd $$m && $(CURDIR)/bin/golangci-lint run ./...) || exit 1; done
+
+FUZZTIME := 30s
+
+.PHONY: fuzz
+fuzz: ## Fuzz every target for FUZZTIME (30s)
+	@FUZZTIME=$(FUZZTIME) internal/tools/fuzz.sh
+
+.PHONY: e2e
+e2e: build bin/verifyyougen ## Run bin/otelcol-verifyyou as a process and post events to it
+	cd e2e && go test -count=1 -tags e2e $(RACE) ./...
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin build
