@@ -1,0 +1,434 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package counters
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
+)
+
+var (
+	start      = time.Date(2026, 6, 9, 17, 0, 0, 0, time.UTC)
+	errRefused = errors.New("refused")
+)
+
+func settings() Settings {
+	resource := pcommon.NewResource()
+	resource.Attributes().PutStr("service.name", "verifyyou")
+	scope := pcommon.NewInstrumentationScope()
+	scope.SetName("scope")
+	return Settings{
+		Name: "verifyyou.events", Description: "Events.", Unit: "{event}", Resource: resource, Scope: scope,
+		Attributes: []string{AttrTracker, AttrOutcome, AttrStage}, MaxTrackers: 50,
+	}
+}
+
+// exported is one data point.
+type exported struct {
+	start, at time.Time
+	value     int64
+}
+
+// points is what a flush exports, by attributes written as "stage/outcome/tracker".
+type points map[string][]exported
+
+func (p points) values() map[string]int64 {
+	values := map[string]int64{}
+	for name, all := range p {
+		values[name] = all[len(all)-1].value
+	}
+	return values
+}
+
+func (p points) total() (sum int64) {
+	for _, v := range p.values() {
+		sum += v
+	}
+	return sum
+}
+
+func nonzero(values map[string]int64) map[string]int64 {
+	maps.DeleteFunc(values, func(_ string, v int64) bool { return v == 0 })
+	return values
+}
+
+func readPoints(md pmetric.Metrics) points {
+	p := points{}
+	dps := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Sum().DataPoints()
+	for _, dp := range dps.All() {
+		var name []string
+		for _, attr := range []string{AttrStage, AttrOutcome, AttrTracker, AttrStep} {
+			if v, ok := dp.Attributes().Get(attr); ok {
+				name = append(name, v.AsString())
+			}
+		}
+		key := strings.Join(name, "/")
+		p[key] = append(p[key], exported{dp.StartTimestamp().AsTime(), dp.Timestamp().AsTime(), dp.IntValue()})
+	}
+	return p
+}
+
+func flush(t *testing.T, c *Events, now time.Time) points {
+	t.Helper()
+	p := points{}
+	require.NoError(t, c.Flush(now, func(md pmetric.Metrics) error {
+		p = readPoints(md)
+		return nil
+	}))
+	return p
+}
+
+func lastFlush(t *testing.T, c *Events, now time.Time) points {
+	t.Helper()
+	p := points{}
+	require.NoError(t, c.LastFlush(now, func(md pmetric.Metrics) error {
+		p = readPoints(md)
+		return nil
+	}))
+	return p
+}
+
+func refuse(t *testing.T, c *Events, now time.Time) {
+	t.Helper()
+	require.ErrorIs(t, c.Flush(now, func(pmetric.Metrics) error { return errRefused }), errRefused)
+}
+
+func of(stage, tracker string) *event.Event {
+	return &event.Event{Stage: stage, ExternalTracker: tracker}
+}
+
+func at(minutes int) time.Time {
+	return start.Add(time.Duration(minutes) * time.Minute)
+}
+
+func TestMetric(t *testing.T) {
+	for _, delta := range []bool{false, true} {
+		s := settings()
+		s.Delta = delta
+		c := NewEvents(s, start)
+		c.Add(of("liveness_failed", ""), start)
+		require.NoError(t, c.Flush(at(1), func(md pmetric.Metrics) error {
+			rm := md.ResourceMetrics().At(0)
+			assert.Equal(t, map[string]any{"service.name": "verifyyou"}, rm.Resource().Attributes().AsRaw())
+			assert.Equal(t, "scope", rm.ScopeMetrics().At(0).Scope().Name())
+			m := rm.ScopeMetrics().At(0).Metrics().At(0)
+			assert.Equal(t, "verifyyou.events", m.Name())
+			assert.Equal(t, "Events.", m.Description())
+			assert.Equal(t, "{event}", m.Unit())
+			assert.True(t, m.Sum().IsMonotonic())
+			want := pmetric.AggregationTemporalityCumulative
+			if delta {
+				want = pmetric.AggregationTemporalityDelta
+			}
+			assert.Equal(t, want, m.Sum().AggregationTemporality())
+			return nil
+		}))
+	}
+}
+
+func TestCumulativeBeginsWithZero(t *testing.T) {
+	c := NewEvents(settings(), start)
+	p := flush(t, c, at(0))
+	assert.Len(t, p, 10, "all known stages are there from the start")
+	assert.Empty(t, nonzero(p.values()))
+
+	c.Add(of("verification_started", ""), at(1))
+	c.Add(of("verification_started", "spring"), at(1))
+	c.Add(of("verification_started", "spring"), at(1))
+	p = flush(t, c, at(2))
+	assert.Len(t, p, 20, "a tracker brings a whole funnel")
+	assert.Equal(t, map[string]int64{"verification_started/progress": 1}, nonzero(p.values()), "a new series begins with 0")
+	assert.Equal(t, []exported{{at(1), at(2), 0}}, p["verification_started/progress/spring"])
+
+	p = flush(t, c, at(3))
+	assert.Equal(t, map[string]int64{"verification_started/progress": 1, "verification_started/progress/spring": 2}, nonzero(p.values()))
+	assert.Equal(t, []exported{{at(1), at(3), 2}}, p["verification_started/progress/spring"])
+	assert.Equal(t, []exported{{at(0), at(3), 1}}, p["verification_started/progress"])
+	assert.Equal(t, p.values(), flush(t, c, at(4)).values(), "and go on")
+}
+
+func TestCumulativeRefused(t *testing.T) {
+	c := NewEvents(settings(), start)
+	refuse(t, c, at(0))
+	c.Add(of("liveness_failed", ""), at(0))
+	refuse(t, c, at(1))
+	assert.Empty(t, nonzero(flush(t, c, at(2)).values()), "the zero that was refused is exported first")
+	refuse(t, c, at(3))
+	c.Add(of("liveness_failed", ""), at(3))
+	assert.EqualValues(t, 2, flush(t, c, at(4)).total())
+}
+
+func TestCumulativeLastFlush(t *testing.T) {
+	c := NewEvents(settings(), start)
+	flush(t, c, at(0))
+	c.Add(of("liveness_failed", ""), at(1))
+	c.Add(of("liveness_failed", "spring"), at(1))
+	p := lastFlush(t, c, at(2))
+	assert.Equal(t, []exported{{at(0), at(2), 1}}, p["liveness_failed/drop_off"], "this one had begun")
+	assert.Equal(t, []exported{{at(1), at(2), 0}, {at(1), at(2).Add(zeroToCount), 1}}, p["liveness_failed/drop_off/spring"])
+	assert.Equal(t, []exported{{at(1), at(2), 0}}, p["liveness_passed/progress/spring"])
+}
+
+// TestLastFlushRightAfterFlush is the case in which a zero and its count could get the same time.
+func TestLastFlushRightAfterFlush(t *testing.T) {
+	c := NewEvents(settings(), start)
+	flush(t, c, at(0))
+	c.Add(of("liveness_failed", "spring"), at(0))
+	zero := flush(t, c, at(0))["liveness_failed/drop_off/spring"][0]
+	count := lastFlush(t, c, at(0))["liveness_failed/drop_off/spring"][0]
+	assert.Zero(t, zero.value)
+	assert.EqualValues(t, 1, count.value)
+	assert.Greater(t, count.at.UnixMilli(), zero.at.UnixMilli())
+}
+
+func TestClockSetBack(t *testing.T) {
+	c := NewEvents(settings(), start)
+	first := flush(t, c, at(5))["liveness_failed/drop_off"][0]
+	second := flush(t, c, at(1))["liveness_failed/drop_off"][0]
+	assert.True(t, second.at.After(first.at))
+}
+
+func TestDelta(t *testing.T) {
+	s := settings()
+	s.Delta = true
+	c := NewEvents(s, start)
+	assert.Empty(t, flush(t, c, at(1)), "nothing has moved")
+	c.Add(of("liveness_failed", ""), at(1))
+	c.Add(of("liveness_failed", "spring"), at(1))
+	assert.Equal(t, points{
+		"liveness_failed/drop_off":        {{at(1), at(2), 1}},
+		"liveness_failed/drop_off/spring": {{at(1), at(2), 1}},
+	}, flush(t, c, at(2)))
+	assert.Empty(t, flush(t, c, at(3)))
+
+	c.Add(of("liveness_failed", ""), at(3))
+	refuse(t, c, at(4))
+	c.Add(of("liveness_failed", ""), at(4))
+	assert.Equal(t, points{"liveness_failed/drop_off": {{at(3), at(5), 2}}}, flush(t, c, at(5)), "a refused flush goes with the next")
+
+	c.Add(of("liveness_failed", "autumn"), at(5))
+	assert.Equal(t, points{"liveness_failed/drop_off/autumn": {{at(5), at(6), 1}}}, lastFlush(t, c, at(6)))
+}
+
+func TestAttributes(t *testing.T) {
+	step := int64(4)
+	for _, tt := range []struct {
+		attributes []string
+		want       map[string]int64
+	}{
+		{nil, map[string]int64{"": 3}},
+		{[]string{AttrStage}, map[string]int64{"liveness_failed": 2, "new": 1}},
+		{[]string{AttrOutcome}, map[string]int64{"drop_off": 2, "unknown": 1}},
+		{[]string{AttrTracker}, map[string]int64{"": 1, "spring": 2}},
+		{[]string{AttrStep}, map[string]int64{"": 2, "4": 1}},
+		{
+			[]string{AttrStage, AttrOutcome, AttrTracker, AttrStep},
+			map[string]int64{"liveness_failed/drop_off": 1, "liveness_failed/drop_off/spring": 1, "new/unknown/spring/4": 1},
+		},
+	} {
+		s := settings()
+		s.Attributes = tt.attributes
+		c := NewEvents(s, start)
+		flush(t, c, at(0))
+		c.Add(of("liveness_failed", ""), at(0))
+		c.Add(of("liveness_failed", "spring"), at(0))
+		c.Add(&event.Event{Stage: "new", ExternalTracker: "spring", Step: &step}, at(0))
+		flush(t, c, at(1))
+		assert.Equal(t, tt.want, nonzero(flush(t, c, at(2)).values()), tt.attributes)
+	}
+}
+
+func TestStepIsBounded(t *testing.T) {
+	s := settings()
+	s.Attributes = []string{AttrStep}
+	c := NewEvents(s, start)
+	for step := int64(-1000); step < 1000; step++ {
+		c.Add(&event.Event{Stage: "a", Step: &step}, start)
+	}
+	flush(t, c, at(1))
+	p := flush(t, c, at(2))
+	assert.Len(t, p, maxStep+2)
+	assert.EqualValues(t, 2000, p.total())
+}
+
+func TestTrackersAreBounded(t *testing.T) {
+	s := settings()
+	s.MaxTrackers = 2
+	c := NewEvents(s, start)
+	overflow := 0
+	for _, tracker := range []string{"a", "b", "c", "a", "c", "d", strings.Repeat("x", 257), "", Other} {
+		if c.Add(of("liveness_failed", tracker), start).Tracker {
+			overflow++
+		}
+	}
+	flush(t, c, at(1))
+	p := flush(t, c, at(2))
+	assert.Equal(t, map[string]int64{
+		"liveness_failed/drop_off": 1, "liveness_failed/drop_off/a": 2, "liveness_failed/drop_off/b": 1, "liveness_failed/drop_off/_OTHER": 5,
+	}, nonzero(p.values()))
+	assert.Len(t, p, 40)
+	assert.Equal(t, 5, overflow)
+}
+
+func TestTrackersByList(t *testing.T) {
+	s := settings()
+	s.MaxTrackers = 1
+	s.Trackers = []string{"a", "b"}
+	c := NewEvents(s, start)
+	for _, tracker := range []string{"c", "a", "b", ""} {
+		c.Add(of("liveness_failed", tracker), start)
+	}
+	flush(t, c, at(1))
+	assert.Equal(t, map[string]int64{
+		"liveness_failed/drop_off": 1, "liveness_failed/drop_off/a": 1, "liveness_failed/drop_off/b": 1, "liveness_failed/drop_off/_OTHER": 1,
+	}, nonzero(flush(t, c, at(2)).values()))
+}
+
+func TestLongestTracker(t *testing.T) {
+	c := NewEvents(settings(), start)
+	longest := strings.Repeat("x", 256)
+	assert.False(t, c.Add(of("liveness_failed", longest), start).Tracker)
+	assert.Contains(t, flush(t, c, at(1)), "liveness_failed/drop_off/"+longest)
+}
+
+func TestIdleTrackersEnd(t *testing.T) {
+	for _, delta := range []bool{false, true} {
+		s := settings()
+		s.MaxTrackers = 1
+		s.Delta = delta
+		c := NewEvents(s, start)
+		c.Add(of("liveness_failed", "spring"), at(0))
+		flush(t, c, at(1))
+		week := start.Add(trackerIdle)
+
+		assert.True(t, c.Add(of("liveness_failed", "autumn"), week.Add(-time.Minute)).Tracker, "the place is taken")
+		flush(t, c, week)
+		assert.True(t, c.Add(of("liveness_failed", "autumn"), week).Tracker, "seven days are not over")
+		flush(t, c, week.Add(time.Minute))
+		assert.False(t, c.Add(of("liveness_failed", "autumn"), week.Add(time.Minute)).Tracker)
+		p := flush(t, c, week.Add(2*time.Minute))
+		for name := range p {
+			assert.NotContains(t, name, "spring")
+		}
+
+		// When it comes back, it is a new series.
+		c.Add(of("liveness_failed", "autumn"), week.Add(2*time.Minute))
+		assert.True(t, c.Add(of("liveness_failed", "spring"), week.Add(3*time.Minute)).Tracker)
+	}
+}
+
+// TestIdleTrackerWithUnexportedCounts shows that a tracker does not end before all of its counts are exported.
+func TestIdleTrackerWithUnexportedCounts(t *testing.T) {
+	c := NewEvents(settings(), start)
+	c.Add(of("liveness_failed", "spring"), at(0))
+	late := start.Add(2 * trackerIdle)
+	refuse(t, c, late)
+	assert.EqualValues(t, 0, flush(t, c, late.Add(1*time.Minute)).total())
+	assert.EqualValues(t, 1, flush(t, c, late.Add(2*time.Minute)).total())
+	assert.EqualValues(t, 0, flush(t, c, late.Add(3*time.Minute)).total(), "now it has ended")
+}
+
+func TestStagesAreBounded(t *testing.T) {
+	c := NewEvents(settings(), start)
+	overflow := 0
+	for i := range 40 {
+		if c.Add(of(fmt.Sprintf("new_%02d", i), ""), start).Stage {
+			overflow++
+		}
+	}
+	c.Add(of("new_00", ""), start)
+	if c.Add(of(strings.Repeat("x", 65), ""), start).Stage {
+		overflow++
+	}
+	flush(t, c, at(1))
+	values := nonzero(flush(t, c, at(2)).values())
+	assert.EqualValues(t, 9, values["_OTHER/unknown"])
+	assert.EqualValues(t, 2, values["new_00/unknown"])
+	assert.Len(t, values, 33)
+	assert.Equal(t, 9, overflow)
+}
+
+// TestExactUnderConcurrency adds and flushes from many goroutines, some flushes refused, trackers and stages beyond
+// their bounds, and compares with the truth: for cumulative the last value, for delta the sum of all.
+func TestExactUnderConcurrency(t *testing.T) {
+	const goroutines, each = 32, 2000
+	for _, delta := range []bool{false, true} {
+		t.Run(fmt.Sprintf("delta=%v", delta), func(t *testing.T) {
+			s := settings()
+			s.Delta = delta
+			s.MaxTrackers = 8
+			c := NewEvents(s, start)
+			truth := make([]map[string]int64, goroutines)
+			got := map[string]int64{}
+			consume := func(md pmetric.Metrics) error {
+				for name, value := range readPoints(md).values() {
+					if delta {
+						got[name] += value
+					} else {
+						assert.GreaterOrEqual(t, value, got[name], "a cumulative value never falls")
+						got[name] = value
+					}
+				}
+				return nil
+			}
+
+			var adding, flushing sync.WaitGroup
+			done := make(chan struct{})
+			flushing.Go(func() {
+				for i := 1; ; i++ {
+					select {
+					case <-done:
+						return
+					default:
+					}
+					now := start.Add(time.Duration(i) * time.Millisecond)
+					if i%3 == 0 {
+						_ = c.Flush(now, func(pmetric.Metrics) error { return errRefused })
+						continue
+					}
+					assert.NoError(t, c.Flush(now, consume))
+				}
+			})
+			stages := append(event.Stages(), "new_1", "new_2")
+			for g := range goroutines {
+				truth[g] = map[string]int64{}
+				adding.Go(func() {
+					for i := range each {
+						stage := stages[(g+i)%len(stages)]
+						tracker := fmt.Sprintf("t%d", i%12)
+						o := c.Add(of(stage, tracker), start)
+						if o.Tracker {
+							tracker = Other
+						}
+						truth[g][stage+"/"+string(event.OutcomeOf(stage))+"/"+tracker]++
+					}
+				})
+			}
+			adding.Wait()
+			close(done)
+			flushing.Wait()
+			require.NoError(t, c.LastFlush(at(1), consume))
+
+			want := map[string]int64{}
+			for _, m := range truth {
+				for name, n := range m {
+					want[name] += n
+				}
+			}
+			assert.Equal(t, want, nonzero(got))
+		})
+	}
+}
