@@ -1,0 +1,258 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verifyyoureceiver
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/config/confignet"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/config/configtls"
+	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/receiver/receivertest"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
+)
+
+// TestOneReceiverForBothSignals starts and stops a receiver as the Collector does: each signal for itself.
+func TestOneReceiverForBothSignals(t *testing.T) {
+	cfg := testConfig()
+	set := receivertest.NewNopSettings(metadata.Type)
+	logs, err := NewFactory().CreateLogs(t.Context(), set, cfg, consumertest.NewNop())
+	require.NoError(t, err)
+	metrics, err := NewFactory().CreateMetrics(t.Context(), set, cfg, consumertest.NewNop())
+	require.NoError(t, err)
+	assert.Same(t, logs, metrics)
+	other, err := NewFactory().CreateLogs(t.Context(), set, testConfig(), consumertest.NewNop())
+	require.NoError(t, err)
+	assert.NotSame(t, logs, other)
+
+	host := componenttest.NewNopHost()
+	for range 2 {
+		require.NoError(t, logs.Start(t.Context(), host))
+		require.NoError(t, metrics.Start(t.Context(), host))
+		require.NoError(t, metrics.Shutdown(t.Context()))
+		require.NoError(t, logs.Shutdown(t.Context()))
+
+		again, err := NewFactory().CreateLogs(t.Context(), set, cfg, consumertest.NewNop())
+		require.NoError(t, err)
+		assert.NotSame(t, logs, again, "a new one after Shutdown")
+		logs = again
+		metrics, err = NewFactory().CreateMetrics(t.Context(), set, cfg, consumertest.NewNop())
+		require.NoError(t, err)
+	}
+	require.NoError(t, logs.Shutdown(t.Context()), "without Start")
+	require.NoError(t, other.Shutdown(t.Context()))
+}
+
+func TestPortInUse(t *testing.T) {
+	first := startSinks(t, testConfig())
+	cfg := testConfig(func(c *Config) { c.ServerConfig.NetAddr.Endpoint = first.address })
+	second := create(t, receivertest.NewNopSettings(metadata.Type), cfg, pipelines{consumertest.NewNop(), consumertest.NewNop()})
+	err := second.Start(t.Context(), componenttest.NewNopHost())
+	require.ErrorContains(t, err, first.address)
+	require.ErrorContains(t, err, "address already in use")
+	require.Error(t, second.Start(t.Context(), componenttest.NewNopHost()), "also for the other signal")
+	require.NoError(t, second.Shutdown(t.Context()))
+	assert.Equal(t, 200, first.post([]byte(sampleBody)).status)
+}
+
+// TestListenerFails shows that the Collector is told when requests can no longer be taken.
+func TestListenerFails(t *testing.T) {
+	host := &statusHost{}
+	r := create(t, receivertest.NewNopSettings(metadata.Type), testConfig(), pipelines{logs: consumertest.NewNop()})
+	server, err := r.cfg.ServerConfig.ToServer(t.Context(), nil, componenttest.NewNopTelemetrySettings(), r)
+	require.NoError(t, err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	r.serve(server, listener, host)
+	r.lifecycle.serving.Wait()
+	require.Len(t, host.events, 1)
+	assert.Equal(t, componentstatus.StatusFatalError, host.events[0].Status())
+	require.NoError(t, r.Shutdown(t.Context()))
+}
+
+func TestUnixSocket(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "verifyyou.sock")
+	logs := new(consumertest.LogsSink)
+	r := start(t, testConfig(func(c *Config) {
+		c.ServerConfig.NetAddr = confignet.AddrConfig{Endpoint: socket, Transport: confignet.TransportTypeUnix}
+	}), pipelines{logs: logs})
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}}
+	defer client.CloseIdleConnections()
+	req := r.request([]byte(sampleBody))
+	req.URL = &url.URL{Scheme: "http", Host: "collector", Path: testPath}
+	got, err := do(client, req)
+	require.NoError(t, err)
+	assert.Equal(t, 200, got.status)
+	assert.Equal(t, 1, logs.LogRecordCount())
+}
+
+// TestHTTP2 posts over TLS with a certificate made here.
+func TestHTTP2(t *testing.T) {
+	certFile, keyFile, pool := certificate(t)
+	logs := new(consumertest.LogsSink)
+	r := start(t, testConfig(func(c *Config) {
+		c.ServerConfig.TLS = configoptional.Some(configtls.ServerConfig{Config: configtls.Config{CertFile: certFile, KeyFile: keyFile}})
+	}), pipelines{logs: logs})
+	client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}}}
+	defer client.CloseIdleConnections()
+
+	send := func(change func(*http.Request)) (int, int) {
+		req := r.request([]byte(sampleBody))
+		req.URL.Scheme = "https"
+		change(req)
+		resp, err := client.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		return resp.StatusCode, resp.ProtoMajor
+	}
+	for _, tt := range []struct {
+		change func(*http.Request)
+		status int
+	}{
+		{func(*http.Request) {}, 200},
+		{deleteHeader("X-VerifyYou-Signature"), 401},
+		{setPath("/"), 404},
+		{func(*http.Request) {}, 200},
+	} {
+		status, proto := send(tt.change)
+		assert.Equal(t, tt.status, status)
+		assert.Equal(t, 2, proto)
+	}
+	assert.Equal(t, 2, logs.LogRecordCount())
+}
+
+// certificate makes a certificate for 127.0.0.1 and returns the files of it and of its key, and who trusts it.
+func certificate(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	keyBytes, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})
+	certFile, keyFile = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	require.NoError(t, os.WriteFile(certFile, certPEM, 0o600))
+	require.NoError(t, os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyBytes}), 0o600))
+	pool = x509.NewCertPool()
+	require.True(t, pool.AppendCertsFromPEM(certPEM))
+	return certFile, keyFile, pool
+}
+
+// TestShutdownInFlight shuts down while requests wait in the pipeline: each is answered, and what was answered 200 is
+// there, also in the last flush.
+func TestShutdownInFlight(t *testing.T) {
+	const requests = 50
+	var arrived atomic.Int32
+	release := make(chan struct{})
+	logs, metrics := new(consumertest.LogsSink), new(consumertest.MetricsSink)
+	next := logsConsumer(func(ctx context.Context, l plog.Logs) error {
+		arrived.Add(1)
+		<-release
+		return logs.ConsumeLogs(ctx, l)
+	})
+	r := start(t, testConfig(func(c *Config) { c.MetricsTemporality = temporalityDelta }), pipelines{next, metrics})
+	var sending sync.WaitGroup
+	var answered atomic.Int32
+	for n := range requests {
+		sending.Go(func() {
+			if got, err := do(http.DefaultClient, r.request(eventBody("liveness_passed", n))); err == nil && got.status == 200 {
+				answered.Add(1)
+			}
+		})
+	}
+	eventually(t, func() bool { return arrived.Load() == requests })
+	down := make(chan error)
+	go func() { down <- r.receiver.Shutdown(context.Background()) }()
+	eventually(t, func() bool {
+		_, err := net.Dial("tcp", r.address)
+		return err != nil
+	})
+	close(release)
+	require.NoError(t, <-down)
+	sending.Wait()
+	assert.EqualValues(t, requests, answered.Load())
+	assert.Equal(t, requests, logs.LogRecordCount())
+	assert.EqualValues(t, requests, totalDelta(metrics))
+}
+
+// TestShutdownWithPipelinesThatHang shows that Shutdown ends, and that nobody is told 200. Its deadline stands for the
+// bounds that Shutdown has of its own.
+func TestShutdownWithPipelinesThatHang(t *testing.T) {
+	release := make(chan struct{})
+	arrived := make(chan struct{})
+	logs := logsConsumer(func(context.Context, plog.Logs) error {
+		close(arrived)
+		<-release
+		return nil
+	})
+	metrics := metricsConsumer(func(context.Context, pmetric.Metrics) error {
+		<-release
+		return nil
+	})
+	r := start(t, testConfig(), pipelines{logs, metrics})
+	answered := make(chan reply, 1)
+	go func() {
+		got, _ := do(http.DefaultClient, r.request([]byte(sampleBody)))
+		answered <- got
+	}()
+	<-arrived
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, r.receiver.Shutdown(ctx), context.DeadlineExceeded, "the last flush is lost, and that is said")
+	assert.NotEqual(t, 200, (<-answered).status)
+	close(release)
+	r.receiver.lifecycle.flushing.Wait()
+}
+
+// TestAbort shows the answer to a request that Shutdown no longer waits for.
+func TestAbort(t *testing.T) {
+	release := make(chan struct{})
+	arrived := make(chan struct{})
+	r := start(t, testConfig(), pipelines{logs: logsConsumer(func(context.Context, plog.Logs) error {
+		close(arrived)
+		<-release
+		return errors.New("too late")
+	})})
+	go func() {
+		<-arrived
+		close(r.receiver.lifecycle.aborted)
+	}()
+	got := r.post([]byte(sampleBody))
+	assert.Equal(t, 503, got.status)
+	assert.Equal(t, map[string]int64{"refused": 1}, r.results())
+	close(release)
+}
