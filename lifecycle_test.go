@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -125,8 +126,15 @@ func TestHTTP2(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}}}
 	defer client.CloseIdleConnections()
 
+	connections := 0
+	trace := &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+		if !c.Reused {
+			connections++
+		}
+	}}
 	send := func(change func(*http.Request)) (int, int) {
 		req := r.request([]byte(sampleBody))
+		req = req.WithContext(httptrace.WithClientTrace(t.Context(), trace))
 		req.URL.Scheme = "https"
 		change(req)
 		resp, err := client.Do(req)
@@ -148,6 +156,7 @@ func TestHTTP2(t *testing.T) {
 		assert.Equal(t, 2, proto)
 	}
 	assert.Equal(t, 2, logs.LogRecordCount())
+	assert.Equal(t, 1, connections, "a refused request ends its stream, not the connection of all others")
 }
 
 // certificate makes a certificate for 127.0.0.1 and returns the files of it and of its key, and who trusts it.
