@@ -50,6 +50,7 @@ func TestCases(t *testing.T) {
 }
 
 func compareAnswer(t *testing.T, file, got string) {
+	t.Helper()
 	if *update {
 		require.NoError(t, os.WriteFile(file, []byte(got), 0o600))
 	}
@@ -59,6 +60,7 @@ func compareAnswer(t *testing.T, file, got string) {
 }
 
 func compareLogs(t *testing.T, file string, got plog.Logs) {
+	t.Helper()
 	record := onlyRecord(got)
 	assert.NotZero(t, record.ObservedTimestamp())
 	record.SetObservedTimestamp(0)
@@ -73,6 +75,7 @@ func compareLogs(t *testing.T, file string, got plog.Logs) {
 
 // compareMetrics expects no file where nothing is counted.
 func compareMetrics(t *testing.T, file string, got []pmetric.Metrics) {
+	t.Helper()
 	if len(got) == 0 {
 		assert.NoFileExists(t, file)
 		return

@@ -145,8 +145,13 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	assert.NotContains(t, printed, "whsec_test")
 
 	for _, wrong := range []any{
-		map[string]any{"a": "whsec_test"}, []any{map[string]any{"whsec_test": "b"}}, []any{[]any{"whsec_test"}}, []any{"whsec_test "}, " whsec_test",
-		[]any{987654321}, []any{true},
+		map[string]any{"a": "whsec_test"},
+		[]any{map[string]any{"whsec_test": "b"}},
+		[]any{[]any{"whsec_test"}},
+		[]any{"whsec_test "},
+		" whsec_test",
+		[]any{987654321},
+		[]any{true},
 	} {
 		_, err := load(t, map[string]any{"signing_secrets": wrong})
 		require.Error(t, err)

@@ -100,6 +100,7 @@ type pipelines struct {
 
 // startSinks starts a receiver for both signals into sinks.
 func startSinks(t *testing.T, cfg *Config) *running {
+	t.Helper()
 	logs, metrics := new(consumertest.LogsSink), new(consumertest.MetricsSink)
 	r := start(t, cfg, pipelines{logs, metrics})
 	r.logs, r.metrics = logs, metrics

@@ -66,7 +66,7 @@ func (r *verifyyouReceiver) start(ctx context.Context, host component.Host) erro
 		return fmt.Errorf("endpoint %s: %w", r.cfg.ServerConfig.NetAddr.Endpoint, err)
 	}
 	r.telemetry.start(ctx)
-	r.startCounting()
+	r.startCounting() //nolint:contextcheck // flushing goes on after Start
 	r.serve(server, listener, host)
 	return nil
 }
@@ -127,10 +127,10 @@ func (r *verifyyouReceiver) flushEvery(ctx context.Context, interval time.Durati
 func (r *verifyyouReceiver) metricsConsumer(ctx context.Context) func(pmetric.Metrics) error {
 	return func(md pmetric.Metrics) (err error) {
 		points := md.DataPointCount() // the pipeline may change md
-		ctx := r.obsrep.StartMetricsOp(ctx)
-		defer func() { r.obsrep.EndMetricsOp(ctx, "verifyyou", points, err) }()
+		op := r.obsrep.StartMetricsOp(ctx)
+		defer func() { r.obsrep.EndMetricsOp(op, "verifyyou", points, err) }()
 		defer r.recoverTo(&err)
-		return r.nextMetrics.ConsumeMetrics(ctx, md)
+		return r.nextMetrics.ConsumeMetrics(op, md)
 	}
 }
 

@@ -135,10 +135,14 @@ func (r *verifyyouReceiver) serveHealth(w http.ResponseWriter, req *http.Request
 	a.write(w, req)
 }
 
-// receive is the way of a request: check, read, verify, decode, convert, deliver, count. Nothing that is in the
-// request is used, but to check the signature, before the signature is verified.
 func (r *verifyyouReceiver) receive(req *http.Request) (outcome metadata.AttributeResult, err error) {
 	defer r.recoverTo(&err)
+	return r.take(req)
+}
+
+// take is the way of a request: check, read, verify, decode, convert, deliver, count. Nothing that is in the request is
+// used, but to check the signature, before the signature is verified.
+func (r *verifyyouReceiver) take(req *http.Request) (metadata.AttributeResult, error) {
 	started := time.Now()
 	if err := r.check(req); err != nil {
 		return 0, err
@@ -247,7 +251,7 @@ func (r *verifyyouReceiver) count(ctx context.Context, e *event.Event, received 
 }
 
 // recoverTo makes a panic an error, when deferred, so that it ends one request and not the Collector.
-func (r *verifyyouReceiver) recoverTo(err *error) {
+func (r *verifyyouReceiver) recoverTo(err *error) { //nolint:gocritic // a deferred function has no other way
 	if p := recover(); p != nil {
 		r.settings.Logger.Error("Recovered from a panic", zap.Any("panic", p), zap.Stack("stack"))
 		*err = fmt.Errorf("%w: %v", errPanic, p)

@@ -28,7 +28,7 @@ func main() {
 // run is the whole program with its surroundings passed in, so that tests can
 // call it. It returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root := newRootCommand()
+	root := newRootCommand() //nolint:contextcheck // cobra hands ctx on
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)

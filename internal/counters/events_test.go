@@ -373,7 +373,7 @@ func TestExactUnderConcurrency(t *testing.T) {
 			c := NewEvents(s, start)
 			truth := make([]map[string]int64, goroutines)
 			got := map[string]int64{}
-			consume := func(md pmetric.Metrics) error {
+			consume := func(md pmetric.Metrics) error { //nolint:unparam // as Flush wants it
 				for name, value := range readPoints(md).values() {
 					if delta {
 						got[name] += value
