@@ -38,7 +38,7 @@ $(COLLECTOR): builder-config.yaml go.mod $(SOURCES)
 	@echo "Building $@. The first build downloads and compiles the Collector, which takes minutes; later ones take seconds."
 	@mkdir -p build bin
 	go tool $(TOOLS) builder --config builder-config.yaml
-	@cp build/otelcol-verifyyou/otelcol-verifyyou $@
+	@mv build/otelcol-verifyyou/otelcol-verifyyou $@ # not cp: the old one may be running
 	@echo "Built $@"
 
 .PHONY: bin/verifyyougen
@@ -53,7 +53,7 @@ generate: ## Make the files that mdatagen generates from metadata.yaml
 lint: ## Run golangci-lint on all modules (the first time it is built, which takes minutes)
 	@mkdir -p bin
 	go build $(TOOLS) -o bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
-	@for m in $(MODULES); do echo "== $$m"; (cd $$m && $(CURDIR)/bin/golangci-lint run ./...) || exit 1; done
+	@for m in $(MODULES); do echo "== $$m"; (cd $$m && "$(CURDIR)/bin/golangci-lint" run ./...) || exit 1; done
 
 FUZZTIME := 30s
 
