@@ -68,6 +68,22 @@ func (t *trackers) admit(name string, now time.Time) string {
 	return name
 }
 
+// restore gives a place to a name that had one, also beyond max, which may have been more then.
+func (t *trackers) restore(name string, seenNanos int64) {
+	if t.allowed != nil && !t.allowed[name] {
+		return
+	}
+	seen := new(atomic.Int64)
+	seen.Store(seenNanos)
+	t.seen[name] = seen
+}
+
+// holds reports whether a bounded name can have series.
+func (t *trackers) holds(name string) bool {
+	_, ok := t.seen[name]
+	return ok || name == "" || name == Other
+}
+
 // idle returns those that had no event for long enough to lose their place.
 func (t *trackers) idle(now time.Time) []string {
 	var names []string

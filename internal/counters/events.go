@@ -56,7 +56,7 @@ type Events struct {
 	stages   *stages
 	sum      *sum[key]
 
-	flushing sync.Mutex // held over the fields below and point.exported
+	flushing sync.Mutex // held during an Export; for the fields below and those of point that say what was exported
 	stamp    time.Time  // of the last flush, refused or not: never twice the same millisecond
 	exported time.Time  // of the last flush that was not refused: where a delta begins
 }
@@ -177,31 +177,35 @@ func putString(to pcommon.Map, name, value string) {
 	}
 }
 
-// Flush hands what there is to export to consume, if there is anything. When consume fails, nothing counts as
-// exported: the next flush makes up for it.
-func (c *Events) Flush(now time.Time, consume func(pmetric.Metrics) error) error {
-	return c.flush(now, false, consume)
+// Export is one flush. It is under way, and no other can begin, until End.
+type Export struct {
+	// Metrics is what there is to export; it may have no data points.
+	Metrics pmetric.Metrics
+
+	events  *Events
+	samples []sample[key]
+	now     time.Time
+	last    bool
 }
 
-// LastFlush is Flush with no other to come: a series that has not begun is exported with its zero and its count.
-func (c *Events) LastFlush(now time.Time, consume func(pmetric.Metrics) error) error {
-	return c.flush(now, true, consume)
-}
-
-func (c *Events) flush(now time.Time, last bool, consume func(pmetric.Metrics) error) error {
+// Export begins a flush. The last one before an end exports a series that has not begun with its zero and its count.
+// When nothing of it is committed, the next flush makes up for it.
+func (c *Events) Export(now time.Time, last bool) *Export {
 	c.flushing.Lock()
-	defer c.flushing.Unlock()
 	now = c.nextStamp(now)
 	all := c.samples()
-	md := c.metrics(all, now, last)
-	if md.DataPointCount() > 0 {
-		if err := consume(md); err != nil {
-			return err
-		}
-	}
-	c.commit(all, now, last)
-	c.endIdle(now)
-	return nil
+	return &Export{Metrics: c.metrics(all, now, last), events: c, samples: all, now: now, last: last}
+}
+
+// Commit says that the metrics have been taken.
+func (x *Export) Commit() {
+	x.events.commit(x.samples, x.now, x.last)
+	x.events.endIdle(x.now)
+}
+
+// End ends the flush, committed or not.
+func (x *Export) End() {
+	x.events.flushing.Unlock()
 }
 
 // nextStamp keeps the times of two flushes apart, also where the clock has been set back.
@@ -232,14 +236,14 @@ func (c *Events) metrics(all []sample[key], now time.Time, last bool) pmetric.Me
 	s := m.SetEmptySum()
 	s.SetIsMonotonic(true)
 
-	x := export[key]{to: s.DataPoints(), attributes: c.attributes, now: now}
+	w := pointWriter[key]{to: s.DataPoints(), attributes: c.attributes, now: now}
 	if c.settings.Delta {
 		s.SetAggregationTemporality(pmetric.AggregationTemporalityDelta)
-		x.delta(all, c.exported)
+		w.delta(all, c.exported)
 	} else {
 		s.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
-		x.to.EnsureCapacity(len(all))
-		x.cumulative(all, last)
+		w.to.EnsureCapacity(len(all))
+		w.cumulative(all, last)
 	}
 	return md
 }

@@ -4,9 +4,10 @@
 package counters
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,10 +21,7 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
 
-var (
-	start      = time.Date(2026, 6, 9, 17, 0, 0, 0, time.UTC)
-	errRefused = errors.New("refused")
-)
+var start = time.Date(2026, 6, 9, 17, 0, 0, 0, time.UTC)
 
 func settings() Settings {
 	resource := pcommon.NewResource()
@@ -83,27 +81,24 @@ func readPoints(md pmetric.Metrics) points {
 
 func flush(t *testing.T, c *Events, now time.Time) points {
 	t.Helper()
-	p := points{}
-	require.NoError(t, c.Flush(now, func(md pmetric.Metrics) error {
-		p = readPoints(md)
-		return nil
-	}))
-	return p
+	return export(t, c, now, false)
 }
 
 func lastFlush(t *testing.T, c *Events, now time.Time) points {
 	t.Helper()
-	p := points{}
-	require.NoError(t, c.LastFlush(now, func(md pmetric.Metrics) error {
-		p = readPoints(md)
-		return nil
-	}))
-	return p
+	return export(t, c, now, true)
 }
 
-func refuse(t *testing.T, c *Events, now time.Time) {
+func export(t *testing.T, c *Events, now time.Time, last bool) points {
 	t.Helper()
-	require.ErrorIs(t, c.Flush(now, func(pmetric.Metrics) error { return errRefused }), errRefused)
+	x := c.Export(now, last)
+	defer x.End()
+	x.Commit()
+	return readPoints(x.Metrics)
+}
+
+func refuse(c *Events, now time.Time) {
+	c.Export(now, false).End()
 }
 
 func of(stage, tracker string) *event.Event {
@@ -120,22 +115,21 @@ func TestMetric(t *testing.T) {
 		s.Delta = delta
 		c := NewEvents(s, start)
 		c.Add(of("liveness_failed", ""), start)
-		require.NoError(t, c.Flush(at(1), func(md pmetric.Metrics) error {
-			rm := md.ResourceMetrics().At(0)
-			assert.Equal(t, map[string]any{"service.name": "verifyyou"}, rm.Resource().Attributes().AsRaw())
-			assert.Equal(t, "scope", rm.ScopeMetrics().At(0).Scope().Name())
-			m := rm.ScopeMetrics().At(0).Metrics().At(0)
-			assert.Equal(t, "verifyyou.events", m.Name())
-			assert.Equal(t, "Events.", m.Description())
-			assert.Equal(t, "{event}", m.Unit())
-			assert.True(t, m.Sum().IsMonotonic())
-			want := pmetric.AggregationTemporalityCumulative
-			if delta {
-				want = pmetric.AggregationTemporalityDelta
-			}
-			assert.Equal(t, want, m.Sum().AggregationTemporality())
-			return nil
-		}))
+		x := c.Export(at(1), false)
+		defer x.End()
+		rm := x.Metrics.ResourceMetrics().At(0)
+		assert.Equal(t, map[string]any{"service.name": "verifyyou"}, rm.Resource().Attributes().AsRaw())
+		assert.Equal(t, "scope", rm.ScopeMetrics().At(0).Scope().Name())
+		m := rm.ScopeMetrics().At(0).Metrics().At(0)
+		assert.Equal(t, "verifyyou.events", m.Name())
+		assert.Equal(t, "Events.", m.Description())
+		assert.Equal(t, "{event}", m.Unit())
+		assert.True(t, m.Sum().IsMonotonic())
+		want := pmetric.AggregationTemporalityCumulative
+		if delta {
+			want = pmetric.AggregationTemporalityDelta
+		}
+		assert.Equal(t, want, m.Sum().AggregationTemporality())
 	}
 }
 
@@ -162,11 +156,11 @@ func TestCumulativeBeginsWithZero(t *testing.T) {
 
 func TestCumulativeRefused(t *testing.T) {
 	c := NewEvents(settings(), start)
-	refuse(t, c, at(0))
+	refuse(c, at(0))
 	c.Add(of("liveness_failed", ""), at(0))
-	refuse(t, c, at(1))
+	refuse(c, at(1))
 	assert.Empty(t, nonzero(flush(t, c, at(2)).values()), "the zero that was refused is exported first")
-	refuse(t, c, at(3))
+	refuse(c, at(3))
 	c.Add(of("liveness_failed", ""), at(3))
 	assert.EqualValues(t, 2, flush(t, c, at(4)).total())
 }
@@ -215,7 +209,7 @@ func TestDelta(t *testing.T) {
 	assert.Empty(t, flush(t, c, at(3)))
 
 	c.Add(of("liveness_failed", ""), at(3))
-	refuse(t, c, at(4))
+	refuse(c, at(4))
 	c.Add(of("liveness_failed", ""), at(4))
 	assert.Equal(t, points{"liveness_failed/drop_off": {{at(3), at(5), 2}}}, flush(t, c, at(5)), "a refused flush goes with the next")
 
@@ -335,7 +329,7 @@ func TestIdleTrackerWithUnexportedCounts(t *testing.T) {
 	c := NewEvents(settings(), start)
 	c.Add(of("liveness_failed", "spring"), at(0))
 	late := start.Add(2 * trackerIdle)
-	refuse(t, c, late)
+	refuse(c, late)
 	assert.EqualValues(t, 0, flush(t, c, late.Add(1*time.Minute)).total())
 	assert.EqualValues(t, 1, flush(t, c, late.Add(2*time.Minute)).total())
 	assert.EqualValues(t, 0, flush(t, c, late.Add(3*time.Minute)).total(), "now it has ended")
@@ -373,8 +367,10 @@ func TestExactUnderConcurrency(t *testing.T) {
 			c := NewEvents(s, start)
 			truth := make([]map[string]int64, goroutines)
 			got := map[string]int64{}
-			consume := func(md pmetric.Metrics) error { //nolint:unparam // as Flush wants it
-				for name, value := range readPoints(md).values() {
+			flush := func(now time.Time, last bool) {
+				x := c.Export(now, last)
+				defer x.End()
+				for name, value := range readPoints(x.Metrics).values() {
 					if delta {
 						got[name] += value
 					} else {
@@ -382,7 +378,7 @@ func TestExactUnderConcurrency(t *testing.T) {
 						got[name] = value
 					}
 				}
-				return nil
+				x.Commit()
 			}
 
 			var adding, flushing sync.WaitGroup
@@ -396,10 +392,10 @@ func TestExactUnderConcurrency(t *testing.T) {
 					}
 					now := start.Add(time.Duration(i) * time.Millisecond)
 					if i%3 == 0 {
-						_ = c.Flush(now, func(pmetric.Metrics) error { return errRefused })
+						refuse(c, now)
 						continue
 					}
-					assert.NoError(t, c.Flush(now, consume))
+					flush(now, false)
 				}
 			})
 			stages := append(event.Stages(), "new_1", "new_2")
@@ -420,7 +416,7 @@ func TestExactUnderConcurrency(t *testing.T) {
 			adding.Wait()
 			close(done)
 			flushing.Wait()
-			require.NoError(t, c.LastFlush(at(1), consume))
+			flush(at(1), true)
 
 			want := map[string]int64{}
 			for _, m := range truth {
@@ -430,5 +426,137 @@ func TestExactUnderConcurrency(t *testing.T) {
 			}
 			assert.Equal(t, want, nonzero(got))
 		})
+	}
+}
+
+// restart saves counters with their last flush, and restores them as after a restart.
+func restart(t *testing.T, c *Events, s Settings, now time.Time) *Events {
+	t.Helper()
+	x := c.Export(now, true)
+	x.Commit()
+	text, err := json.Marshal(x.State())
+	x.End()
+	require.NoError(t, err)
+	var state State
+	require.NoError(t, json.Unmarshal(text, &state))
+	restored := NewEvents(s, now)
+	require.NoError(t, restored.Restore(state))
+	return restored
+}
+
+func TestRestart(t *testing.T) {
+	c := NewEvents(settings(), start)
+	flush(t, c, at(0))
+	c.Add(of("liveness_failed", "spring"), at(1))
+	c.Add(of("a_new_stage", ""), at(1))
+	flush(t, c, at(2))
+	c.Add(of("liveness_failed", "spring"), at(3))
+	before := lastFlush(t, c, at(4))
+
+	c = restart(t, c, settings(), at(5))
+	after := flush(t, c, at(6))
+	assert.Equal(t, before.values(), after.values())
+	for name, all := range after {
+		require.Len(t, all, 1, name)
+		assert.Equal(t, before[name][0].start, all[0].start, "no reset")
+	}
+	c.Add(of("liveness_failed", "spring"), at(6))
+	c.Add(of("liveness_failed", "autumn"), at(6))
+	p := flush(t, c, at(7))
+	assert.EqualValues(t, 3, p["liveness_failed/drop_off/spring"][0].value)
+	assert.Equal(t, []exported{{at(6), at(7), 0}}, p["liveness_failed/drop_off/autumn"], "new series begin with 0")
+	assert.Contains(t, flush(t, c, start.Add(trackerIdle)), "liveness_failed/drop_off/spring")
+	c = restart(t, c, settings(), start.Add(trackerIdle))
+	flush(t, c, start.Add(trackerIdle+7*time.Minute))
+	assert.NotContains(t, flush(t, c, start.Add(trackerIdle+8*time.Minute)), "liveness_failed/drop_off/spring", "seven days, the restart included")
+}
+
+func TestRestartDelta(t *testing.T) {
+	s := settings()
+	s.Delta = true
+	c := NewEvents(s, start)
+	c.Add(of("liveness_failed", ""), at(1))
+	flush(t, c, at(2))
+	c.Add(of("liveness_failed", ""), at(3))
+
+	x := c.Export(at(4), true) // refused
+	state := x.State()
+	x.End()
+	restored := NewEvents(s, at(10))
+	require.NoError(t, restored.Restore(state))
+	assert.Equal(t, points{"liveness_failed/drop_off": {{at(2), at(11), 1}}}, flush(t, restored, at(11)), "what was not sent is sent")
+	assert.Empty(t, flush(t, restart(t, restored, s, at(12)), at(13)), "and what was sent is not")
+}
+
+// TestStateIsNotBelowExport shows the promise of State while events come.
+func TestStateIsNotBelowExport(t *testing.T) {
+	c := NewEvents(settings(), start)
+	flush(t, c, at(0))
+	done := make(chan struct{})
+	var adding sync.WaitGroup
+	for range 4 {
+		adding.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					c.Add(of("liveness_failed", ""), at(1))
+				}
+			}
+		})
+	}
+	for i := range 200 {
+		x := c.Export(at(i+1), false)
+		state := x.State()
+		restored := NewEvents(settings(), start)
+		require.NoError(t, restored.Restore(state))
+		assert.GreaterOrEqual(t, flush(t, restored, at(i+1)).total(), readPoints(x.Metrics).total())
+		x.Commit()
+		x.End()
+	}
+	close(done)
+	adding.Wait()
+}
+
+func TestRestoreUnderOtherSettings(t *testing.T) {
+	s := settings()
+	s.MaxTrackers = 3
+	c := NewEvents(s, start)
+	for _, tracker := range []string{"a", "b", "c", "d"} {
+		c.Add(of("liveness_failed", tracker), start)
+	}
+	s.MaxTrackers = 1
+	fewer := restart(t, c, s, at(1))
+	fewer.Add(of("liveness_failed", "c"), at(1))
+	fewer.Add(of("liveness_failed", "e"), at(1))
+	p := flush(t, fewer, at(2))
+	assert.EqualValues(t, 2, p["liveness_failed/drop_off/c"][0].value, "who had a place keeps it")
+	assert.EqualValues(t, 2, p["liveness_failed/drop_off/_OTHER"][0].value)
+
+	s.Trackers = []string{"a"}
+	listed := restart(t, c, s, at(1))
+	listed.Add(of("liveness_failed", "b"), at(1))
+	assert.Equal(t, map[string]int64{"liveness_failed/drop_off/a": 1, "liveness_failed/drop_off/_OTHER": 2}, nonzero(flush(t, listed, at(2)).values()))
+}
+
+func TestRestoreRefuses(t *testing.T) {
+	c := NewEvents(settings(), start)
+	x := c.Export(at(0), false)
+	good := x.State()
+	x.End()
+	for name, change := range map[string]func(*State){
+		"other attributes":  func(s *State) { s.Attributes = []string{AttrStage} },
+		"other temporality": func(s *State) { s.Delta = true },
+		"negative value":    func(s *State) { s.Series[0].Value = -1 },
+		"exported too much": func(s *State) { s.Series[0].Exported = 1 },
+		"no creation":       func(s *State) { s.Series[0].Created = time.Time{} },
+	} {
+		bad := good
+		bad.Series = slices.Clone(good.Series)
+		change(&bad)
+		restored := NewEvents(settings(), at(1))
+		require.Error(t, restored.Restore(bad), name)
+		assert.Len(t, flush(t, restored, at(2)), 10, name)
 	}
 }

@@ -68,8 +68,8 @@ func (s *sum[K]) samples() []sample[K] {
 	return all
 }
 
-// export is one flush of a sum.
-type export[K comparable] struct {
+// pointWriter writes what there is to export of a sum.
+type pointWriter[K comparable] struct {
 	to         pmetric.NumberDataPointSlice
 	attributes func(K, pcommon.Map)
 	now        time.Time
@@ -77,33 +77,33 @@ type export[K comparable] struct {
 
 // cumulative adds every sample. A series begins with 0, so that the rise to its first count can be seen (Prometheus'
 // increase() needs a sample before it); its count follows with the next flush, or right behind when there is none.
-func (x *export[K]) cumulative(all []sample[K], last bool) {
+func (w *pointWriter[K]) cumulative(all []sample[K], last bool) {
 	for _, s := range all {
 		switch {
 		case s.point.begun:
-			x.add(s.key, s.point.created, x.now, s.value)
+			w.add(s.key, s.point.created, w.now, s.value)
 		case !last || s.value == 0:
-			x.add(s.key, s.point.created, x.now, 0)
+			w.add(s.key, s.point.created, w.now, 0)
 		default:
-			x.add(s.key, s.point.created, x.now, 0)
-			x.add(s.key, s.point.created, x.now.Add(zeroToCount), s.value)
+			w.add(s.key, s.point.created, w.now, 0)
+			w.add(s.key, s.point.created, w.now.Add(zeroToCount), s.value)
 		}
 	}
 }
 
 // delta adds what has moved since the flush at a time.
-func (x *export[K]) delta(all []sample[K], since time.Time) {
+func (w *pointWriter[K]) delta(all []sample[K], since time.Time) {
 	for _, s := range all {
 		if s.unexported() {
-			x.add(s.key, since, x.now, s.value-s.point.exported)
+			w.add(s.key, since, w.now, s.value-s.point.exported)
 		}
 	}
 }
 
-func (x *export[K]) add(key K, start, at time.Time, value int64) {
-	dp := x.to.AppendEmpty()
+func (w *pointWriter[K]) add(key K, start, at time.Time, value int64) {
+	dp := w.to.AppendEmpty()
 	dp.SetStartTimestamp(pcommon.NewTimestampFromTime(start))
 	dp.SetTimestamp(pcommon.NewTimestampFromTime(at))
 	dp.SetIntValue(value)
-	x.attributes(key, dp.Attributes())
+	w.attributes(key, dp.Attributes())
 }
