@@ -27,6 +27,7 @@ var (
 	errIncomplete          = errors.New("body did not come whole")
 	errMalformed           = errors.New("no event in the body, and no logs pipeline to keep it")
 	errTimeout             = errors.New("the pipeline took too long")
+	errClientLeft          = errors.New("the client left")
 	errStopping            = errors.New("the receiver is stopping")
 	errPanic               = errors.New("panic")
 )

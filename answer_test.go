@@ -199,7 +199,7 @@ func TestPipelineErrors(t *testing.T) {
 					return sink.ConsumeLogs(ctx, logs)
 				})
 				metrics := new(consumertest.MetricsSink)
-				r := start(t, testConfig(func(c *Config) { c.MetricsTemporality = temporalityDelta }), pipelines{next, metrics})
+				r := start(t, testConfig(func(c *Config) { c.MetricsTemporality = temporalityDelta }), pipelines{logs: next, metrics: metrics})
 
 				got := r.post([]byte(body))
 				assert.Equal(t, tt.status, got.status)

@@ -40,6 +40,12 @@ type Config struct {
 	// SigningSecrets are the secrets that VerifyYou may sign with. A request signed with any of them is authentic.
 	SigningSecrets []configopaque.String `mapstructure:"signing_secrets"`
 
+	// SigningSecretsFile has more of them, one a line. It is read again when it changes.
+	SigningSecretsFile string `mapstructure:"signing_secrets_file"`
+
+	// Deduplication is about events that come again.
+	Deduplication DeduplicationConfig `mapstructure:"deduplication"`
+
 	// MetricsFlushInterval is how often counters go to the metrics pipeline.
 	MetricsFlushInterval time.Duration `mapstructure:"metrics_flush_interval"`
 
@@ -52,11 +58,23 @@ type Config struct {
 	// ExternalTrackers, where not empty, are the only values of external_tracker that get series of their own.
 	ExternalTrackers []string `mapstructure:"external_trackers"`
 
+	// Storage is the storage extension in which the deliveries that are remembered and the counters survive a restart.
+	Storage *component.ID `mapstructure:"storage"`
+
 	// MetricsBuilderConfig has the settings of each metric and resource attribute.
 	MetricsBuilderConfig metadata.MetricsBuilderConfig `mapstructure:",squash"`
 
 	// compressionAlgorithmsSet is kept for Validate, since the value does not tell.
 	compressionAlgorithmsSet bool
+}
+
+// DeduplicationConfig says how long, and how many, deliveries are remembered.
+type DeduplicationConfig struct {
+	// Window is how long a delivered event is remembered. 0 turns it off.
+	Window time.Duration `mapstructure:"window"`
+
+	// MaxEntries is how many delivered events are remembered; the oldest is forgotten first.
+	MaxEntries int `mapstructure:"max_entries"`
 }
 
 var (
@@ -77,6 +95,7 @@ func createDefaultConfig() component.Config {
 		ServerConfig:         server,
 		Path:                 "/webhooks/verifyyou",
 		HealthPath:           "/healthz",
+		Deduplication:        DeduplicationConfig{Window: 72 * time.Hour, MaxEntries: 100_000},
 		MetricsFlushInterval: time.Minute,
 		MetricsTemporality:   temporalityCumulative,
 		MaxExternalTrackers:  50,
@@ -97,6 +116,7 @@ func (cfg *Config) Validate() error {
 		cfg.validateServer(),
 		cfg.validatePaths(),
 		cfg.validateSecrets(),
+		cfg.validateDeduplication(),
 		cfg.validateMetrics(),
 		cfg.validateTrackers(),
 		cfg.validateGenerated(),
@@ -159,8 +179,8 @@ func (cfg *Config) validatePaths() error {
 }
 
 func (cfg *Config) validateSecrets() error {
-	if len(cfg.SigningSecrets) == 0 {
-		return errors.New("signing_secrets: there is none, and unsigned requests are never taken; set the secret that VerifyYou's dashboard showed when the endpoint was registered")
+	if len(cfg.SigningSecrets) == 0 && cfg.SigningSecretsFile == "" {
+		return errors.New("signing_secrets: there is none, and unsigned requests are never taken; set the secret that VerifyYou's dashboard showed when the endpoint was registered, here or in signing_secrets_file")
 	}
 	var errs []error
 	for i, s := range cfg.SigningSecrets {
@@ -170,6 +190,17 @@ func (cfg *Config) validateSecrets() error {
 		case secret != strings.TrimSpace(secret):
 			errs = append(errs, fmt.Errorf("signing_secrets::%d: has white space around it; remove it (a line break at the end of a file is the usual cause)", i))
 		}
+	}
+	return errors.Join(errs...)
+}
+
+func (cfg *Config) validateDeduplication() error {
+	var errs []error
+	if d := cfg.Deduplication; d.Window < 0 {
+		errs = append(errs, fmt.Errorf("deduplication::window: is negative (%v); use a positive duration, or 0 to turn it off", d.Window))
+	}
+	if d := cfg.Deduplication; d.MaxEntries < 0 || d.MaxEntries == 0 && d.Window != 0 {
+		errs = append(errs, fmt.Errorf("deduplication::max_entries: is %d; use a positive number, or a window of 0 to turn deduplication off", d.MaxEntries))
 	}
 	return errors.Join(errs...)
 }

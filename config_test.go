@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/confmaptest"
@@ -52,6 +53,8 @@ func TestLoadConfig(t *testing.T) {
 	assert.Equal(t, time.Minute, cfg.MetricsFlushInterval)
 	assert.Equal(t, "cumulative", cfg.MetricsTemporality)
 	assert.Equal(t, 50, cfg.MaxExternalTrackers)
+	assert.Equal(t, 72*time.Hour, cfg.Deduplication.Window)
+	assert.Equal(t, 100_000, cfg.Deduplication.MaxEntries)
 
 	all := read("verifyyou/all")
 	want.ServerConfig.NetAddr.Endpoint = "0.0.0.0:8443"
@@ -63,6 +66,10 @@ func TestLoadConfig(t *testing.T) {
 	want.Path = "/hooks/identity"
 	want.HealthPath = ""
 	want.SigningSecrets = []configopaque.String{"whsec_new", "whsec_old"}
+	want.SigningSecretsFile = "/run/secrets/verifyyou"
+	want.Deduplication = DeduplicationConfig{Window: 24 * time.Hour, MaxEntries: 1_000_000}
+	storage := component.MustNewID("file_storage")
+	want.Storage = &storage
 	want.MetricsFlushInterval = 15 * time.Second
 	want.MetricsTemporality = "delta"
 	want.MaxExternalTrackers = 200
@@ -104,7 +111,9 @@ func TestConfigFaults(t *testing.T) {
 		"no compression":        {map[string]any{"compression_algorithms": []any{}}, "compression_algorithms: cannot be set"},
 		"null compression":      {map[string]any{"compression_algorithms": nil}, "compression_algorithms: cannot be set"},
 		"unknown key":           {map[string]any{"singing_secrets": secret}, "singing_secrets"},
-		"key of another issue":  {map[string]any{"storage": "file_storage"}, "storage"},
+		"window":                {map[string]any{"deduplication": map[string]any{"window": "-1s"}}, "deduplication::window: is negative (-1s)"},
+		"entries":               {map[string]any{"deduplication": map[string]any{"max_entries": -1}}, "deduplication::max_entries: is -1"},
+		"no entries":            {map[string]any{"deduplication": map[string]any{"max_entries": 0}}, "deduplication::max_entries: is 0"},
 		"aggregation":           {map[string]any{"metrics": map[string]any{"verifyyou.events": map[string]any{"aggregation_strategy": "avg"}}}, `metrics::verifyyou.events::aggregation_strategy: "avg" has no meaning`},
 		"metric attribute":      {map[string]any{"metrics": map[string]any{"verifyyou.events": map[string]any{"attributes": []any{"verifyyou.external_id"}}}}, "doesn't have an attribute verifyyou.external_id"},
 		"filter":                {map[string]any{"resource_attributes": map[string]any{"service.name": map[string]any{"metrics_include": []any{map[string]any{"strict": "a"}}}}}, "resource_attributes::service.name::metrics_include: there is one resource only"},

@@ -92,17 +92,18 @@ type running struct {
 	host      *statusHost
 }
 
-// pipelines are the consumers of a receiver; nil is a signal without a pipeline.
+// pipelines are the consumers of a receiver; nil is a signal without a pipeline. A clock can be given with them.
 type pipelines struct {
 	logs    consumer.Logs
 	metrics consumer.Metrics
+	now     func() time.Time
 }
 
 // startSinks starts a receiver for both signals into sinks.
 func startSinks(t *testing.T, cfg *Config) *running {
 	t.Helper()
 	logs, metrics := new(consumertest.LogsSink), new(consumertest.MetricsSink)
-	r := start(t, cfg, pipelines{logs, metrics})
+	r := start(t, cfg, pipelines{logs: logs, metrics: metrics})
 	r.logs, r.metrics = logs, metrics
 	return r
 }
@@ -122,6 +123,9 @@ func startOn(t *testing.T, cfg *Config, next pipelines, host *statusHost) *runni
 	set.TelemetrySettings = r.telemetry.NewTelemetrySettings()
 	set.Logger = zap.New(core)
 	r.receiver = create(t, set, cfg, next)
+	if next.now != nil {
+		r.receiver.now = next.now
+	}
 	require.NoError(t, r.receiver.Start(t.Context(), r.host))
 	t.Cleanup(func() {
 		assert.NoError(t, r.receiver.Shutdown(context.Background()))
@@ -272,4 +276,14 @@ func asJSON(t *testing.T, md pmetric.Metrics) string {
 	text, err := (&pmetric.JSONMarshaler{}).MarshalMetrics(md)
 	require.NoError(t, err)
 	return string(text)
+}
+
+// last returns the status that was reported last.
+func (h *statusHost) last() componentstatus.Status {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.events) == 0 {
+		return componentstatus.StatusNone
+	}
+	return h.events[len(h.events)-1].Status()
 }

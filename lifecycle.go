@@ -15,11 +15,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/config/confighttp"
-	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/zap"
-
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 )
 
 // How long Shutdown takes at most: the Collector sets no deadline of its own.
@@ -39,15 +35,22 @@ type lifecycle struct {
 	serving sync.WaitGroup
 	aborted chan struct{} // closed when Shutdown no longer waits for deliveries
 
-	stopFlushing context.CancelFunc // nil: nothing to flush
-	flushing     sync.WaitGroup
+	background     sync.WaitGroup // flushes, and watches the file of secrets
+	stopBackground context.CancelFunc
+	stopping       context.Context //nolint:containedctx // of what goes on in the background, until Shutdown
 }
 
 func newLifecycle() lifecycle {
-	return lifecycle{aborted: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.Background())
+	return lifecycle{aborted: make(chan struct{}), stopping: ctx, stopBackground: cancel}
 }
 
-// Start begins to listen and to flush.
+// background runs a function until Shutdown.
+func (r *verifyyouReceiver) background(run func(context.Context)) {
+	r.lifecycle.background.Go(func() { run(r.lifecycle.stopping) })
+}
+
+// Start reads secrets and state, and begins to listen and to flush.
 func (r *verifyyouReceiver) Start(ctx context.Context, host component.Host) error {
 	r.lifecycle.startOnce.Do(func() {
 		r.lifecycle.startErr = r.start(ctx, host)
@@ -55,7 +58,18 @@ func (r *verifyyouReceiver) Start(ctx context.Context, host component.Host) erro
 	return r.lifecycle.startErr
 }
 
+// start leaves what it has begun to Shutdown, also where a later step fails.
 func (r *verifyyouReceiver) start(ctx context.Context, host component.Host) error {
+	r.telemetry.start(ctx)
+	if err := r.startKeys(ctx, host); err != nil {
+		return err
+	}
+	if err := r.restore(ctx, host); err != nil {
+		return err
+	}
+	if err := r.telemetry.observeForgotten(r.deliveries); err != nil {
+		return err
+	}
 	server, err := r.cfg.ServerConfig.ToServer(ctx, host.GetExtensions(), r.settings.TelemetrySettings, r,
 		confighttp.WithErrorHandler(serverError))
 	if err != nil {
@@ -65,9 +79,8 @@ func (r *verifyyouReceiver) start(ctx context.Context, host component.Host) erro
 	if err != nil {
 		return fmt.Errorf("endpoint %s: %w", r.cfg.ServerConfig.NetAddr.Endpoint, err)
 	}
-	r.telemetry.start(ctx)
-	r.startCounting() //nolint:contextcheck // flushing goes on after Start
 	r.serve(server, listener, host)
+	r.background(r.flushEveryInterval)
 	return nil
 }
 
@@ -82,63 +95,13 @@ func (r *verifyyouReceiver) serve(server *http.Server, listener net.Listener, ho
 	})
 }
 
-// startCounting creates the counters, where somebody wants them, and flushes them now and at every interval.
-func (r *verifyyouReceiver) startCounting() {
-	events := r.cfg.MetricsBuilderConfig.Metrics.VerifyyouEvents
-	if r.nextMetrics == nil || !events.Enabled {
-		return
-	}
-	attributes := make([]string, len(events.EnabledAttributes))
-	for i, a := range events.EnabledAttributes {
-		attributes[i] = string(a)
-	}
-	r.counters = counters.NewEvents(counters.Settings{
-		Name:        metadata.MetricsInfo.VerifyyouEvents.Name,
-		Description: "Number of distinct verification events that came.",
-		Unit:        "{event}",
-		Resource:    r.resource,
-		Scope:       newScope(),
-		Attributes:  attributes,
-		Delta:       r.cfg.MetricsTemporality == temporalityDelta,
-		MaxTrackers: r.cfg.MaxExternalTrackers,
-		Trackers:    r.cfg.ExternalTrackers,
-	}, r.now())
-	ctx, cancel := context.WithCancel(context.Background())
-	r.lifecycle.stopFlushing = cancel
-	r.lifecycle.flushing.Go(func() { r.flushEvery(ctx, r.cfg.MetricsFlushInterval) })
-}
-
-func (r *verifyyouReceiver) flushEvery(ctx context.Context, interval time.Duration) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		if err := r.counters.Flush(r.now(), r.metricsConsumer(ctx)); err != nil && ctx.Err() == nil {
-			r.settings.Logger.Warn("The metrics pipeline refused the counters; they are kept for the next flush", zap.Error(err))
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
-// metricsConsumer returns a function that hands metrics to the metrics pipeline.
-func (r *verifyyouReceiver) metricsConsumer(ctx context.Context) func(pmetric.Metrics) error {
-	return func(md pmetric.Metrics) (err error) {
-		points := md.DataPointCount() // the pipeline may change md
-		op := r.obsrep.StartMetricsOp(ctx)
-		defer func() { r.obsrep.EndMetricsOp(op, "verifyyou", points, err) }()
-		defer r.recoverTo(&err)
-		return r.nextMetrics.ConsumeMetrics(op, md)
-	}
-}
-
-// Shutdown stops listening, waits for the requests in flight and flushes the counters. It takes 16 s at most.
+// Shutdown stops listening, waits for the requests in flight, flushes the counters and saves the state. It takes 16 s
+// at most.
 func (r *verifyyouReceiver) Shutdown(ctx context.Context) (err error) {
 	r.lifecycle.stopOnce.Do(func() {
 		instances.remove(r.cfg)
-		err = errors.Join(r.stopServing(ctx), r.lastFlush(ctx))
+		err = errors.Join(r.stopServing(ctx), r.stopFlushing(ctx))
+		r.telemetry.Shutdown()
 	})
 	return err
 }
@@ -163,22 +126,24 @@ func (r *verifyyouReceiver) stopServing(ctx context.Context) error {
 	return r.lifecycle.server.Close()
 }
 
-func (r *verifyyouReceiver) lastFlush(ctx context.Context) error {
-	if r.lifecycle.stopFlushing == nil {
-		return nil
-	}
+// stopFlushing ends what goes on in the background, with a last flush where there was a first one.
+func (r *verifyyouReceiver) stopFlushing(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lastFlushTime)
 	defer cancel()
-	r.lifecycle.stopFlushing()
+	r.lifecycle.stopBackground()
 	done := make(chan error, 1)
 	go func() {
-		r.lifecycle.flushing.Wait()
-		done <- r.counters.LastFlush(r.now(), r.metricsConsumer(ctx))
+		r.lifecycle.background.Wait()
+		var err error
+		if r.lifecycle.server != nil {
+			err = r.flush(ctx, true)
+		}
+		done <- errors.Join(err, r.closeStorage(ctx))
 	}()
 	select {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("counts since the last flush are lost: the metrics pipeline did not answer: %w", ctx.Err())
+		return fmt.Errorf("the last flush did not end in time, and what it had to say is lost: %w", ctx.Err())
 	}
 }

@@ -73,7 +73,7 @@ func TestOneReceiverForBothSignals(t *testing.T) {
 func TestPortInUse(t *testing.T) {
 	first := startSinks(t, testConfig())
 	cfg := testConfig(func(c *Config) { c.ServerConfig.NetAddr.Endpoint = first.address })
-	second := create(t, receivertest.NewNopSettings(metadata.Type), cfg, pipelines{consumertest.NewNop(), consumertest.NewNop()})
+	second := create(t, receivertest.NewNopSettings(metadata.Type), cfg, pipelines{logs: consumertest.NewNop(), metrics: consumertest.NewNop()})
 	err := second.Start(t.Context(), componenttest.NewNopHost())
 	require.ErrorContains(t, err, first.address)
 	require.ErrorContains(t, err, "address already in use")
@@ -126,14 +126,15 @@ func TestHTTP2(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}}}
 	defer client.CloseIdleConnections()
 
-	connections := 0
+	connections, sent := 0, 0
 	trace := &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
 		if !c.Reused {
 			connections++
 		}
 	}}
 	send := func(change func(*http.Request)) (int, int) {
-		req := r.request([]byte(sampleBody))
+		sent++
+		req := r.request(eventBody("liveness_passed", sent))
 		req = req.WithContext(httptrace.WithClientTrace(t.Context(), trace))
 		req.URL.Scheme = "https"
 		change(req)
@@ -193,7 +194,7 @@ func TestShutdownInFlight(t *testing.T) {
 		<-release
 		return logs.ConsumeLogs(ctx, l)
 	})
-	r := start(t, testConfig(func(c *Config) { c.MetricsTemporality = temporalityDelta }), pipelines{next, metrics})
+	r := start(t, testConfig(func(c *Config) { c.MetricsTemporality = temporalityDelta }), pipelines{logs: next, metrics: metrics})
 	var sending sync.WaitGroup
 	var answered atomic.Int32
 	for n := range requests {
@@ -232,7 +233,7 @@ func TestShutdownWithPipelinesThatHang(t *testing.T) {
 		<-release
 		return nil
 	})
-	r := start(t, testConfig(), pipelines{logs, metrics})
+	r := start(t, testConfig(), pipelines{logs: logs, metrics: metrics})
 	answered := make(chan reply, 1)
 	go func() {
 		got, _ := do(http.DefaultClient, r.request([]byte(sampleBody)))
@@ -244,7 +245,7 @@ func TestShutdownWithPipelinesThatHang(t *testing.T) {
 	require.ErrorIs(t, r.receiver.Shutdown(ctx), context.DeadlineExceeded, "the last flush is lost, and that is said")
 	assert.NotEqual(t, 200, (<-answered).status)
 	close(release)
-	r.receiver.lifecycle.flushing.Wait()
+	r.receiver.lifecycle.background.Wait()
 }
 
 // TestAbort shows the answer to a request that Shutdown no longer waits for.

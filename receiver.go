@@ -7,20 +7,18 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
-	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receiverhelper"
 	"go.uber.org/zap"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/deliveries"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/record"
@@ -39,14 +37,15 @@ type verifyyouReceiver struct {
 	nextLogs    consumer.Logs
 	nextMetrics consumer.Metrics
 
-	keys      []*signingKey
-	bodies    bodies
-	records   *record.Builder
-	counters  *counters.Events // nil: nothing to count for
-	telemetry *telemetry
-	obsrep    *receiverhelper.ObsReport
-	resource  pcommon.Resource
-	now       func() time.Time
+	keys       atomic.Pointer[[]*signingKey]
+	bodies     bodies
+	records    *record.Builder
+	deliveries *deliveries.Memory // nil: none is remembered
+	counters   *counters.Events   // nil: nothing is counted
+	state      persistence
+	telemetry  *telemetry
+	obsrep     *receiverhelper.ObsReport
+	now        func() time.Time
 
 	lifecycle lifecycle
 }
@@ -60,53 +59,19 @@ func newReceiver(set receiver.Settings, cfg *Config) (*verifyyouReceiver, error)
 	if err != nil {
 		return nil, err
 	}
-	tel, err := newTelemetry(set.TelemetrySettings, len(cfg.SigningSecrets))
+	tel, err := newTelemetry(set.TelemetrySettings)
 	if err != nil {
 		return nil, err
 	}
-	resource, err := newResource(set.ID, cfg)
-	if err != nil {
-		return nil, err
-	}
-	r := &verifyyouReceiver{
+	return &verifyyouReceiver{
 		cfg:       cfg,
 		settings:  set,
 		bodies:    bodies{limit: cfg.ServerConfig.MaxRequestBodySize},
-		records:   record.NewBuilder(resource, newScope()),
 		telemetry: tel,
 		obsrep:    obsrep,
-		resource:  resource,
 		now:       time.Now,
 		lifecycle: newLifecycle(),
-	}
-	for _, secret := range cfg.SigningSecrets {
-		r.keys = append(r.keys, newSigningKey(string(secret)))
-	}
-	return r, nil
-}
-
-// instanceNamespace is the namespace of service.instance.id (OpenTelemetry semantic conventions, Service).
-var instanceNamespace = uuid.MustParse("4d63009a-8d0f-11ee-aad7-4c796ed8e320")
-
-// newResource names the writer of the series: two of them must never share one, and one must keep its name when it
-// starts again.
-func newResource(id component.ID, cfg *Config) (pcommon.Resource, error) {
-	host, err := os.Hostname()
-	if err != nil {
-		return pcommon.Resource{}, fmt.Errorf("service.instance.id needs the host name: %w", err)
-	}
-	name := strings.Join([]string{host, id.String(), cfg.ServerConfig.NetAddr.Endpoint}, "\x00")
-	rb := metadata.NewResourceBuilder(cfg.MetricsBuilderConfig.ResourceAttributes)
-	rb.SetServiceName("verifyyou")
-	rb.SetServiceInstanceID(uuid.NewSHA1(instanceNamespace, []byte(name)).String())
-	return rb.Emit(), nil
-}
-
-func newScope() pcommon.InstrumentationScope {
-	scope := pcommon.NewInstrumentationScope()
-	scope.SetName(metadata.ScopeName)
-	scope.SetVersion(version)
-	return scope
+	}, nil
 }
 
 // ServeHTTP takes one request. It is safe for concurrent use.
@@ -140,8 +105,8 @@ func (r *verifyyouReceiver) receive(req *http.Request) (outcome metadata.Attribu
 	return r.take(req)
 }
 
-// take is the way of a request: check, read, verify, decode, convert, deliver, count. Nothing that is in the request is
-// used, but to check the signature, before the signature is verified.
+// take is the way of a request: check, read, verify, decode, convert, deliver once, count. Nothing that is in the
+// request is used, but to check the signature, before the signature is verified.
 func (r *verifyyouReceiver) take(req *http.Request) (metadata.AttributeResult, error) {
 	started := time.Now()
 	if err := r.check(req); err != nil {
@@ -157,27 +122,27 @@ func (r *verifyyouReceiver) take(req *http.Request) (metadata.AttributeResult, e
 	}
 	defer r.bodies.release(body)
 	received := r.now()
-	secret, err := verifySignature(r.keys, body.Bytes(), &claimed)
+	key, err := verifySignature(*r.keys.Load(), body.Bytes(), &claimed)
 	if err != nil {
 		return 0, err
 	}
 	ctx, cancel := r.deliveryContext(req.Context(), started)
 	defer cancel()
-	r.telemetry.countMatch(ctx, secret)
+	r.telemetry.countMatch(ctx, key.place)
 	e, err := event.Decode(body.Bytes())
 	if err != nil {
-		return r.keepUnrecognized(ctx, &e, body.Bytes(), received, err)
+		return r.takeUnrecognized(ctx, req, &e, body.Bytes(), received, err)
 	}
 	if h := req.Header[eventHeader]; len(h) > 0 && h[0] != e.Stage {
 		r.telemetry.countHeaderMismatch(ctx)
 	}
-	if r.nextLogs != nil {
-		if err := r.deliver(ctx, r.records.Event(&e, body.Bytes(), received)); err != nil {
-			return 0, err
+	return r.once(ctx, req, e.ID, metadata.AttributeResultAccepted, func() error {
+		if err := r.deliver(ctx, func() plog.Logs { return r.records.Event(&e, body.Bytes(), received) }); err != nil {
+			return err
 		}
-	}
-	r.count(ctx, &e, received)
-	return metadata.AttributeResultAccepted, nil
+		r.count(ctx, &e, received)
+		return nil
+	})
 }
 
 // deliveryContext is where a delivery lives: with the values of its request, but not ended with it (a client that
@@ -207,20 +172,46 @@ func (r *verifyyouReceiver) check(req *http.Request) error {
 	return nil
 }
 
-// keepUnrecognized takes an authentic request that has no event in it, for the given reason.
-func (r *verifyyouReceiver) keepUnrecognized(ctx context.Context, e *event.Event, body []byte, received time.Time, reason error) (metadata.AttributeResult, error) {
+// takeUnrecognized takes an authentic request that has no event in it, for the given reason.
+func (r *verifyyouReceiver) takeUnrecognized(ctx context.Context, req *http.Request, e *event.Event, body []byte, received time.Time, reason error) (metadata.AttributeResult, error) {
 	if r.nextLogs == nil {
 		return 0, errMalformed
 	}
-	if err := r.deliver(ctx, r.records.Unrecognized(e, body, received, reason)); err != nil {
-		return 0, err
-	}
-	return metadata.AttributeResultUnrecognized, nil
+	return r.once(ctx, req, e.ID, metadata.AttributeResultUnrecognized, func() error {
+		return r.deliver(ctx, func() plog.Logs { return r.records.Unrecognized(e, body, received, reason) })
+	})
 }
 
-// deliver hands a record to the logs pipeline. It ends when ctx does or when the receiver is stopping, even if the
-// pipeline does not.
-func (r *verifyyouReceiver) deliver(ctx context.Context, logs plog.Logs) error {
+// once delivers an event that has not been delivered yet, for an outcome. One that is being delivered is waited for,
+// as long as the client of this request does.
+func (r *verifyyouReceiver) once(ctx context.Context, req *http.Request, id event.ID, outcome metadata.AttributeResult, deliver func() error) (metadata.AttributeResult, error) {
+	if r.deliveries == nil {
+		return outcome, deliver()
+	}
+	wait := func(ended <-chan struct{}) error {
+		select {
+		case <-ended:
+			return nil
+		case <-ctx.Done():
+			return errTimeout
+		case <-req.Context().Done():
+			return errClientLeft
+		}
+	}
+	duplicate, err := r.deliveries.Do(id, r.now, wait, deliver)
+	if duplicate {
+		return metadata.AttributeResultDuplicate, nil
+	}
+	return outcome, err
+}
+
+// deliver hands a record to the logs pipeline, where there is one. It ends when ctx does or when the receiver is
+// stopping, even if the pipeline does not.
+func (r *verifyyouReceiver) deliver(ctx context.Context, newRecord func() plog.Logs) error {
+	if r.nextLogs == nil {
+		return nil
+	}
+	logs := newRecord()
 	done := make(chan error, 1)
 	go func() { done <- r.consumeLogs(ctx, logs) }()
 	select {

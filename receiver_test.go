@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/pmetric"
@@ -143,7 +144,7 @@ func TestMetricsPipelineFails(t *testing.T) {
 				r := start(t, testConfig(func(c *Config) {
 					c.MetricsFlushInterval = time.Millisecond
 					c.MetricsTemporality = temporality
-				}), pipelines{logs, next})
+				}), pipelines{logs: logs, metrics: next})
 				for n := range 10 {
 					assert.Equal(t, 200, r.post(eventBody("liveness_passed", n)).status)
 				}
@@ -198,7 +199,6 @@ func TestMetricSettings(t *testing.T) {
 	events := func(c *Config) *metadata.VerifyyouEventsMetricConfig {
 		return &c.MetricsBuilderConfig.Metrics.VerifyyouEvents
 	}
-	delta := func(c *Config) { c.MetricsTemporality = temporalityDelta }
 	t.Run("off", func(t *testing.T) {
 		r := startSinks(t, testConfig(delta, func(c *Config) { events(c).Enabled = false }))
 		assert.Equal(t, 200, r.post([]byte(sampleBody)).status)
@@ -231,8 +231,9 @@ func TestMetricSettings(t *testing.T) {
 func TestResource(t *testing.T) {
 	instance := func(name, endpoint string, changes ...func(*Config)) any {
 		cfg := testConfig(append(changes, func(c *Config) { c.ServerConfig.NetAddr.Endpoint = endpoint })...)
-		res, err := newResource(component.NewIDWithName(metadata.Type, name), cfg)
+		id, err := instanceID(component.NewIDWithName(metadata.Type, name), cfg)
 		require.NoError(t, err)
+		res := newResource(id, cfg)
 		assert.Equal(t, "verifyyou", attributeOf(res.Attributes(), "service.name"))
 		return attributeOf(res.Attributes(), "service.instance.id")
 	}
@@ -336,10 +337,12 @@ func FuzzHandler(f *testing.F) {
 	f.Add("POST", testPath, "", "right", "", []byte(`[[[`))
 
 	logs := new(consumertest.LogsSink)
-	cfg := testConfig()
+	cfg := testConfig(func(c *Config) { c.Deduplication.Window = 0 })
 	made, err := NewFactory().CreateLogs(context.Background(), receivertest.NewNopSettings(metadata.Type), cfg, logs)
 	require.NoError(f, err)
 	handler := made.(*verifyyouReceiver)
+	require.NoError(f, handler.Start(context.Background(), componenttest.NewNopHost()))
+	f.Cleanup(func() { assert.NoError(f, handler.Shutdown(context.Background())) })
 	f.Fuzz(func(t *testing.T, method, path, encoding, signature, stage string, body []byte) {
 		logs.Reset()
 		if signature == "right" {

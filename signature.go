@@ -46,6 +46,8 @@ func parseSignature(header http.Header) (mac, error) {
 
 // signingKey computes signatures with one secret. It is safe for concurrent use.
 type signingKey struct {
+	place string // of the secret, for own telemetry
+
 	// states has *keyedState: keying one costs more than hashing a body with it.
 	states sync.Pool
 }
@@ -55,9 +57,9 @@ type keyedState struct {
 	sum mac
 }
 
-func newSigningKey(secret string) *signingKey {
+func newSigningKey(place, secret string) *signingKey {
 	key := []byte(secret)
-	return &signingKey{states: sync.Pool{New: func() any {
+	return &signingKey{place: place, states: sync.Pool{New: func() any {
 		return &keyedState{Hash: hmac.New(sha256.New, key)}
 	}}}
 }
@@ -72,12 +74,12 @@ func (k *signingKey) signed(body []byte, claimed *mac) bool {
 	return hmac.Equal(state.sum[:], claimed[:])
 }
 
-// verifySignature returns the place of the key that body was signed with, or errWrongSignature.
-func verifySignature(keys []*signingKey, body []byte, claimed *mac) (int, error) {
-	for i, k := range keys {
+// verifySignature returns the key that body was signed with, or errWrongSignature.
+func verifySignature(keys []*signingKey, body []byte, claimed *mac) (*signingKey, error) {
+	for _, k := range keys {
 		if k.signed(body, claimed) {
-			return i, nil
+			return k, nil
 		}
 	}
-	return 0, errWrongSignature
+	return nil, errWrongSignature
 }

@@ -31,10 +31,10 @@ func TestSignatureVectors(t *testing.T) {
 
 		claimed, err := parseSignature(http.Header{signatureHeader: {signature}})
 		require.NoError(t, err)
-		keys := []*signingKey{newSigningKey("another"), newSigningKey(secret)}
-		place, err := verifySignature(keys, body, &claimed)
+		keys := []*signingKey{newSigningKey("0", "another"), newSigningKey("file/1", secret)}
+		key, err := verifySignature(keys, body, &claimed)
 		require.NoError(t, err, line)
-		assert.Equal(t, 1, place)
+		assert.Equal(t, "file/1", key.place)
 
 		_, err = verifySignature(keys, append(body, ' '), &claimed)
 		require.ErrorIs(t, err, errWrongSignature)
@@ -81,7 +81,7 @@ func TestParseSignature(t *testing.T) {
 
 // TestSigningKeyConcurrently shows that keyed state is not shared by two requests.
 func TestSigningKeyConcurrently(t *testing.T) {
-	key := newSigningKey(testSecret)
+	key := newSigningKey("0", testSecret)
 	var wg sync.WaitGroup
 	for i := range 16 {
 		body := []byte(strings.Repeat("x", i*100))

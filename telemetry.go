@@ -5,7 +5,7 @@ package verifyyoureceiver
 
 import (
 	"context"
-	"strconv"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/deliveries"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 )
 
@@ -21,11 +22,11 @@ import (
 type telemetry struct {
 	*metadata.TelemetryBuilder
 	results                        map[metadata.AttributeResult][]metric.AddOption
-	secrets                        [][]metric.AddOption
+	secrets                        sync.Map // []metric.AddOption by place; secrets of a file come and go
 	stageOverflow, trackerOverflow []metric.AddOption
 }
 
-func newTelemetry(set component.TelemetrySettings, secrets int) (*telemetry, error) {
+func newTelemetry(set component.TelemetrySettings) (*telemetry, error) {
 	builder, err := metadata.NewTelemetryBuilder(set)
 	if err != nil {
 		return nil, err
@@ -39,9 +40,6 @@ func newTelemetry(set component.TelemetrySettings, secrets int) (*telemetry, err
 	for name, result := range metadata.MapAttributeResult {
 		t.results[result] = with("result", name)
 	}
-	for i := range secrets {
-		t.secrets = append(t.secrets, with("secret", strconv.Itoa(i)))
-	}
 	return t, nil
 }
 
@@ -54,9 +52,6 @@ func (t *telemetry) start(ctx context.Context) {
 	for _, options := range t.results {
 		t.ReceiverVerifyyouRequests.Add(ctx, 0, options...)
 	}
-	for _, options := range t.secrets {
-		t.ReceiverVerifyyouSignatureMatches.Add(ctx, 0, options...)
-	}
 	t.ReceiverVerifyyouOverflow.Add(ctx, 0, t.stageOverflow...)
 	t.ReceiverVerifyyouOverflow.Add(ctx, 0, t.trackerOverflow...)
 	t.ReceiverVerifyyouEventHeaderMismatches.Add(ctx, 0)
@@ -66,8 +61,25 @@ func (t *telemetry) countRequest(ctx context.Context, result metadata.AttributeR
 	t.ReceiverVerifyyouRequests.Add(ctx, 1, t.results[result]...)
 }
 
-func (t *telemetry) countMatch(ctx context.Context, secret int) {
-	t.ReceiverVerifyyouSignatureMatches.Add(ctx, 1, t.secrets[secret]...)
+// observeForgotten makes a memory tell what it has forgotten; nil is none.
+func (t *telemetry) observeForgotten(memory *deliveries.Memory) error {
+	return t.RegisterReceiverVerifyyouDeliveriesForgottenCallback(func(_ context.Context, o metric.Int64Observer) error {
+		if memory != nil {
+			o.Observe(memory.Forgotten())
+		}
+		return nil
+	})
+}
+
+// startSecret makes the series of a secret appear with 0.
+func (t *telemetry) startSecret(ctx context.Context, place string) {
+	options, _ := t.secrets.LoadOrStore(place, with("secret", place))
+	t.ReceiverVerifyyouSignatureMatches.Add(ctx, 0, options.([]metric.AddOption)...)
+}
+
+func (t *telemetry) countMatch(ctx context.Context, place string) {
+	options, _ := t.secrets.Load(place)
+	t.ReceiverVerifyyouSignatureMatches.Add(ctx, 1, options.([]metric.AddOption)...)
 }
 
 func (t *telemetry) countHeaderMismatch(ctx context.Context) {

@@ -51,6 +51,7 @@ type AttributeResult int
 const (
 	_ AttributeResult = iota
 	AttributeResultAccepted
+	AttributeResultDuplicate
 	AttributeResultFailed
 	AttributeResultIncomplete
 	AttributeResultMalformed
@@ -68,6 +69,8 @@ func (av AttributeResult) String() string {
 	switch av {
 	case AttributeResultAccepted:
 		return "accepted"
+	case AttributeResultDuplicate:
+		return "duplicate"
 	case AttributeResultFailed:
 		return "failed"
 	case AttributeResultIncomplete:
@@ -95,6 +98,7 @@ func (av AttributeResult) String() string {
 // MapAttributeResult is a helper map of string to AttributeResult attribute value.
 var MapAttributeResult = map[string]AttributeResult{
 	"accepted":             AttributeResultAccepted,
+	"duplicate":            AttributeResultDuplicate,
 	"failed":               AttributeResultFailed,
 	"incomplete":           AttributeResultIncomplete,
 	"malformed":            AttributeResultMalformed,

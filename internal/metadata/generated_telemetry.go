@@ -3,10 +3,12 @@
 package metadata
 
 import (
+	"context"
 	"errors"
 	"sync"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/embedded"
 	"go.opentelemetry.io/otel/trace"
 
 	"go.opentelemetry.io/collector/component"
@@ -26,6 +28,7 @@ type TelemetryBuilder struct {
 	meter                                  metric.Meter
 	mu                                     sync.Mutex
 	registrations                          []metric.Registration
+	ReceiverVerifyyouDeliveriesForgotten   metric.Int64ObservableCounter
 	ReceiverVerifyyouDeliveryDelay         metric.Float64Histogram
 	ReceiverVerifyyouEventHeaderMismatches metric.Int64Counter
 	ReceiverVerifyyouOverflow              metric.Int64Counter
@@ -42,6 +45,31 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterReceiverVerifyyouDeliveriesForgottenCallback sets callback for observable ReceiverVerifyyouDeliveriesForgotten metric.
+func (builder *TelemetryBuilder) RegisterReceiverVerifyyouDeliveriesForgottenCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverVerifyyouDeliveriesForgotten, obs: o})
+		return nil
+	}, builder.ReceiverVerifyyouDeliveriesForgotten)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+type observerInt64 struct {
+	embedded.Int64Observer
+	inst metric.Int64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerInt64) Observe(value int64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveInt64(oi.inst, value, opts...)
 }
 
 // Shutdown unregister all registered callbacks for async instruments.
@@ -62,6 +90,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ReceiverVerifyyouDeliveriesForgotten, err = builder.meter.Int64ObservableCounter(
+		"otelcol_receiver_verifyyou_deliveries_forgotten",
+		metric.WithDescription("Deliveries forgotten before their window ended, for `deduplication::max_entries`. [Alpha]"),
+		metric.WithUnit("{delivery}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverVerifyyouDeliveryDelay, err = builder.meter.Float64Histogram(
 		"otelcol_receiver_verifyyou_delivery_delay",
 		metric.WithDescription("Time from `occurred_at` to receipt, of accepted events. [Alpha]"),

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
@@ -19,11 +20,18 @@ func TestSetupTelemetry(t *testing.T) {
 	tb, err := metadata.NewTelemetryBuilder(testTel.NewTelemetrySettings())
 	require.NoError(t, err)
 	defer tb.Shutdown()
+	require.NoError(t, tb.RegisterReceiverVerifyyouDeliveriesForgottenCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
 	tb.ReceiverVerifyyouDeliveryDelay.Record(context.Background(), 1)
 	tb.ReceiverVerifyyouEventHeaderMismatches.Add(context.Background(), 1)
 	tb.ReceiverVerifyyouOverflow.Add(context.Background(), 1)
 	tb.ReceiverVerifyyouRequests.Add(context.Background(), 1)
 	tb.ReceiverVerifyyouSignatureMatches.Add(context.Background(), 1)
+	AssertEqualReceiverVerifyyouDeliveriesForgotten(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverVerifyyouDeliveryDelay(t, testTel,
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
 		metricdatatest.IgnoreTimestamp())

@@ -1,0 +1,183 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verifyyoureceiver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.uber.org/zap"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/deliveries"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/state"
+)
+
+// persistence is what storage has of the receiver. After Start it belongs to whoever flushes.
+type persistence struct {
+	store      *state.Store // nil: no storage
+	deliveries deliveries.Range
+	instanceID string
+}
+
+// savedState is what is stored under stateKey, beside the segments of the remembered deliveries.
+type savedState struct {
+	InstanceID string           `json:"service.instance.id"`
+	Counters   *counters.State  `json:"counters,omitempty"`
+	Deliveries deliveries.Range `json:"deliveries"`
+}
+
+const stateKey = "state"
+
+func segmentKey(segment uint64) string {
+	return "deliveries/" + strconv.FormatUint(segment, 10)
+}
+
+// restore goes on where the receiver ended that used the same storage. What is stored and cannot be used is reported,
+// and the receiver starts with an empty state: it has to take events.
+func (r *verifyyouReceiver) restore(ctx context.Context, host component.Host) error {
+	id, err := instanceID(r.settings.ID, r.cfg)
+	if err != nil {
+		return err
+	}
+	r.state.instanceID = id
+	r.reset()
+	if r.cfg.Storage == nil {
+		return nil
+	}
+	store, err := state.Open(ctx, host, *r.cfg.Storage, component.KindReceiver, r.settings.ID)
+	switch {
+	case errors.Is(err, state.ErrNoExtension):
+		return fmt.Errorf("storage: %s: %w", r.cfg.Storage, err)
+	case err != nil:
+		r.storageFailed(host, "Cannot open storage; nothing will survive a restart", err)
+		return nil
+	}
+	r.state.store = store
+	if err := r.load(ctx); err != nil {
+		r.storageFailed(host, "Cannot use what is stored; starting with an empty state", err)
+		r.state.instanceID = id
+		r.reset()
+	}
+	return nil
+}
+
+func (r *verifyyouReceiver) storageFailed(host component.Host, message string, err error) {
+	r.settings.Logger.Error(message, zap.Stringer("storage", r.cfg.Storage), zap.Error(err))
+	componentstatus.ReportStatus(host, componentstatus.NewRecoverableErrorEvent(err))
+}
+
+// reset makes the records, the memory and the counters, all empty.
+func (r *verifyyouReceiver) reset() {
+	resource := newResource(r.state.instanceID, r.cfg)
+	r.records = newRecords(resource)
+	r.counters = r.newCounters(resource)
+	r.state.deliveries = deliveries.Range{}
+	if d := r.cfg.Deduplication; d.Window > 0 {
+		r.deliveries = deliveries.New(d.Window, d.MaxEntries)
+	}
+}
+
+func (r *verifyyouReceiver) load(ctx context.Context) error {
+	value, err := r.state.store.Get(ctx, stateKey)
+	if value == nil || err != nil {
+		return err
+	}
+	var saved savedState
+	if err := json.Unmarshal(value, &saved); err != nil {
+		return fmt.Errorf("%q: %w", stateKey, err)
+	}
+	r.state.instanceID = saved.InstanceID
+	r.reset()
+	if r.counters != nil && saved.Counters != nil {
+		err := r.counters.Restore(*saved.Counters)
+		switch {
+		case errors.Is(err, counters.ErrOtherSettings):
+			r.settings.Logger.Info("The counters begin anew", zap.Error(err))
+		case err != nil:
+			return err
+		}
+	}
+	if r.deliveries == nil {
+		return nil
+	}
+	r.state.deliveries = saved.Deliveries
+	return r.deliveries.Restore(saved.Deliveries, func(segment uint64) ([]byte, error) {
+		return r.state.store.Get(ctx, segmentKey(segment))
+	}, r.now())
+}
+
+// save stores the state as it is during an export of the counters, which is nil where there are none. The counters
+// come first: an event that is counted between the two is remembered, and in a crash rather lost from the counters
+// than counted again.
+func (r *verifyyouReceiver) save(ctx context.Context, export *counters.Export) error {
+	if r.state.store == nil {
+		return nil
+	}
+	saved := savedState{InstanceID: r.state.instanceID}
+	if export != nil {
+		s := export.State()
+		saved.Counters = &s
+	}
+	written := map[string][]byte{}
+	var deleted []string
+	if r.deliveries != nil {
+		changes := r.deliveries.Changes(r.state.deliveries)
+		saved.Deliveries = changes.Range
+		for segment, data := range changes.Written {
+			written[segmentKey(segment)] = data
+		}
+		for _, segment := range changes.Deleted {
+			deleted = append(deleted, segmentKey(segment))
+		}
+	}
+	value, err := json.Marshal(saved)
+	if err != nil {
+		return err
+	}
+	written[stateKey] = value
+	if err := r.state.store.Write(ctx, written, deleted); err != nil {
+		return fmt.Errorf("storage: %s: %w", r.cfg.Storage, err)
+	}
+	r.state.deliveries = saved.Deliveries
+	return nil
+}
+
+func (r *verifyyouReceiver) closeStorage(ctx context.Context) error {
+	if r.state.store == nil {
+		return nil
+	}
+	return r.state.store.Close(ctx)
+}
+
+// instanceNamespace is the namespace of service.instance.id (OpenTelemetry semantic conventions, Service).
+var instanceNamespace = uuid.MustParse("4d63009a-8d0f-11ee-aad7-4c796ed8e320")
+
+// instanceID names a writer of series: two of them must never share a name, and one must keep its own when it starts
+// again.
+func instanceID(id component.ID, cfg *Config) (string, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("service.instance.id needs the host name: %w", err)
+	}
+	name := strings.Join([]string{host, id.String(), cfg.ServerConfig.NetAddr.Endpoint}, "\x00")
+	return uuid.NewSHA1(instanceNamespace, []byte(name)).String(), nil
+}
+
+func newResource(instanceID string, cfg *Config) pcommon.Resource {
+	rb := metadata.NewResourceBuilder(cfg.MetricsBuilderConfig.ResourceAttributes)
+	rb.SetServiceName("verifyyou")
+	rb.SetServiceInstanceID(instanceID)
+	return rb.Emit()
+}
