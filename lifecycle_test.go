@@ -5,19 +5,10 @@ package verifyyoureceiver
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -29,8 +20,6 @@ import (
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/config/confignet"
-	"go.opentelemetry.io/collector/config/configoptional"
-	"go.opentelemetry.io/collector/config/configtls"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/pmetric"
@@ -114,72 +103,6 @@ func TestUnixSocket(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 200, got.status)
 	assert.Equal(t, 1, logs.LogRecordCount())
-}
-
-// TestHTTP2 posts over TLS with a certificate made here.
-func TestHTTP2(t *testing.T) {
-	certFile, keyFile, pool := certificate(t)
-	logs := new(consumertest.LogsSink)
-	r := start(t, testConfig(func(c *Config) {
-		c.ServerConfig.TLS = configoptional.Some(configtls.ServerConfig{Config: configtls.Config{CertFile: certFile, KeyFile: keyFile}})
-	}), pipelines{logs: logs})
-	client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}}}
-	defer client.CloseIdleConnections()
-
-	connections, sent := 0, 0
-	trace := &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
-		if !c.Reused {
-			connections++
-		}
-	}}
-	send := func(change func(*http.Request)) (int, int) {
-		sent++
-		req := r.request(eventBody("liveness_passed", sent))
-		req = req.WithContext(httptrace.WithClientTrace(t.Context(), trace))
-		req.URL.Scheme = "https"
-		change(req)
-		resp, err := client.Do(req)
-		require.NoError(t, err)
-		require.NoError(t, resp.Body.Close())
-		return resp.StatusCode, resp.ProtoMajor
-	}
-	for _, tt := range []struct {
-		change func(*http.Request)
-		status int
-	}{
-		{func(*http.Request) {}, 200},
-		{deleteHeader("X-VerifyYou-Signature"), 401},
-		{setPath("/"), 404},
-		{func(*http.Request) {}, 200},
-	} {
-		status, proto := send(tt.change)
-		assert.Equal(t, tt.status, status)
-		assert.Equal(t, 2, proto)
-	}
-	assert.Equal(t, 2, logs.LogRecordCount())
-	assert.Equal(t, 1, connections, "a refused request ends its stream, not the connection of all others")
-}
-
-// certificate makes a certificate for 127.0.0.1 and returns the files of it and of its key, and who trusts it.
-func certificate(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	require.NoError(t, err)
-	keyBytes, err := x509.MarshalPKCS8PrivateKey(key)
-	require.NoError(t, err)
-	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})
-	certFile, keyFile = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
-	require.NoError(t, os.WriteFile(certFile, certPEM, 0o600))
-	require.NoError(t, os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyBytes}), 0o600))
-	pool = x509.NewCertPool()
-	require.True(t, pool.AppendCertsFromPEM(certPEM))
-	return certFile, keyFile, pool
 }
 
 // TestShutdownInFlight shuts down while requests wait in the pipeline: each is answered, and what was answered 200 is
