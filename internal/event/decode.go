@@ -93,7 +93,7 @@ func (f *fields) scan(body []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotObject, rootCause(err))
 	}
-	if err := d.Skip(); !errors.Is(err, io.EOF) {
+	if err := d.Skip(); err != io.EOF { //nolint:errorlint // a wrapped one is of a value that is cut short
 		return fmt.Errorf("%w: data after it", ErrNotObject)
 	}
 	return nil

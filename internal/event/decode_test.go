@@ -88,6 +88,11 @@ func TestDecodeUnrecognized(t *testing.T) {
 		"cut short":        {`{"stage":"a"`, ErrNotObject},
 		"two objects":      {`{"stage":"a"}{"stage":"b"}`, ErrNotObject},
 		"text after it":    {`{"stage":"a"} x`, ErrNotObject},
+		"half an object":   {`{"stage":"a"}{"":`, ErrNotObject},
+		"half an array":    {`{"stage":"a"}[`, ErrNotObject},
+		"half a string":    {`{"stage":"a"}"`, ErrNotObject},
+		"half a number":    {`{"stage":"a"}-`, ErrNotObject},
+		"half a literal":   {`{"stage":"a"}t`, ErrNotObject},
 		"zero after it":    {"{\"stage\":\"a\"}\x00", ErrNotObject},
 		"byte order mark":  {"\xef\xbb\xbf" + `{"stage":"a"}`, ErrNotObject},
 		"comma at the end": {`{"stage":"a",}`, ErrNotObject},
@@ -215,7 +220,7 @@ func TestOutcomeOf(t *testing.T) {
 // FuzzDecode holds the decoder against encoding/json, which is slower but somebody else's.
 func FuzzDecode(f *testing.F) {
 	for _, body := range []string{
-		sample, "", "{}", "[]", `{"stage":null}`, `{"stage":"a","stage":"b"}`, `{"stage":"\ud800"}`, "{\"stage\":\"\xff\"}",
+		sample, "", "{}", "[]", `{}{"":`, `{"stage":null}`, `{"stage":"a","stage":"b"}`, `{"stage":"\ud800"}`, "{\"stage\":\"\xff\"}",
 		`{"stage":"a","step":1e400}`, `{"stage":"a","step":6.0,"trust_score":-0}`, `{"stage":"a"} {}`, `{"stage":"a","x":[[[{}]]]}`,
 		`{"stage":"a","occurred_at":"2026-06-09T17:04:01.1234567890123"}`, strings.Repeat(`{"a":`, 100),
 	} {
