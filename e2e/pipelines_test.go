@@ -175,10 +175,10 @@ func TestEndWithABackendThatHangs(t *testing.T) {
 // TestRestartWithFileStorage shows that a duplicate is a duplicate, and that series go on, in another process.
 func TestRestartWithFileStorage(t *testing.T) {
 	cfg := configuration{exports: t.TempDir()}
-	file, url := pipe(t, cfg.exports, "    storage: file_storage", fmt.Sprintf(`
+	file, url := pipe(t, cfg.exports, "    storage: file_storage", `
 extensions:
   file_storage:
-    directory: %s`, t.TempDir()), `
+    directory: `+t.TempDir(), `
       exporters: [file/logs]
   extensions: [file_storage]`)
 	second := `{"stage": "verification_completed", "external_tracker": "signup-campaign"}`
@@ -199,10 +199,10 @@ extensions:
 func TestDamagedStorage(t *testing.T) {
 	storage := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(storage, "receiver_verifyyou_"), []byte("this is not a database"), 0o600))
-	file, url := pipe(t, t.TempDir(), "    storage: file_storage", fmt.Sprintf(`
+	file, url := pipe(t, t.TempDir(), "    storage: file_storage", `
 extensions:
   file_storage:
-    directory: %s`, storage), `
+    directory: `+storage, `
       exporters: [file/logs]
   extensions: [file_storage]`)
 	c := startWith(t, file, url)
