@@ -65,6 +65,12 @@ fuzz: ## Fuzz every target for FUZZTIME (30s)
 e2e: build bin/verifyyougen ## Run bin/otelcol-verifyyou as a process and post events to it
 	cd e2e && go test -count=1 -tags e2e $(RACE) ./...
 
+MINUTES := 2
+
+.PHONY: soak
+soak: build ## Let things fail around the Collector for MINUTES (2), and compare what arrived with what was sent
+	cd e2e && go run ./soak -duration $$(($(MINUTES) * 30))s
+
 .PHONY: clean
 clean: ## Remove what was built
 	rm -rf bin build

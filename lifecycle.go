@@ -126,7 +126,17 @@ func (r *verifyyouReceiver) stopServing(ctx context.Context) error {
 	return r.lifecycle.server.Close()
 }
 
-// stopFlushing ends what goes on in the background, with a last flush where there was a first one.
+// lastFlush flushes where there was a first flush. A backend that is away is no reason not to end in order.
+func (r *verifyyouReceiver) lastFlush(ctx context.Context) {
+	if r.lifecycle.server == nil {
+		return
+	}
+	if err := r.flush(ctx, true); err != nil {
+		r.settings.Logger.Error("The last counters were not taken; without storage they are lost", zap.Error(err))
+	}
+}
+
+// stopFlushing ends what goes on in the background, with a last flush.
 func (r *verifyyouReceiver) stopFlushing(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lastFlushTime)
 	defer cancel()
@@ -134,11 +144,8 @@ func (r *verifyyouReceiver) stopFlushing(ctx context.Context) error {
 	done := make(chan error, 1)
 	go func() {
 		r.lifecycle.background.Wait()
-		var err error
-		if r.lifecycle.server != nil {
-			err = r.flush(ctx, true)
-		}
-		done <- errors.Join(err, r.closeStorage(ctx))
+		r.lastFlush(ctx)
+		done <- r.closeStorage(ctx)
 	}()
 	select {
 	case err := <-done:

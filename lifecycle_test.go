@@ -189,3 +189,13 @@ func TestAbort(t *testing.T) {
 	assert.Equal(t, map[string]int64{"refused": 1}, r.results())
 	close(release)
 }
+
+// TestLastFlushRefused shows that a backend that is away does not make of the end of the Collector a failure.
+func TestLastFlushRefused(t *testing.T) {
+	r := start(t, testConfig(), pipelines{logs: consumertest.NewNop(), metrics: metricsConsumer(func(context.Context, pmetric.Metrics) error {
+		return errors.New("away")
+	})})
+	r.post([]byte(sampleBody))
+	require.NoError(t, r.receiver.Shutdown(t.Context()))
+	assert.Len(t, r.logged.FilterMessageSnippet("The last counters were not taken").All(), 1)
+}

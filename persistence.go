@@ -118,9 +118,9 @@ func (r *verifyyouReceiver) load(ctx context.Context) error {
 	}, r.now())
 }
 
-// save stores the state as it is during an export of the counters, which is nil where there are none. The counters
-// come first: an event that is counted between the two is remembered, and in a crash rather lost from the counters
-// than counted again.
+// save stores the state as it is during an export of the counters, which is nil where there are none. The counters are
+// looked at first: an event is remembered before it is counted, so that every one in the stored counters is in the
+// stored memory too. After a crash none is counted twice.
 func (r *verifyyouReceiver) save(ctx context.Context, export *counters.Export) error {
 	if r.state.store == nil {
 		return nil

@@ -136,13 +136,13 @@ func (r *verifyyouReceiver) take(req *http.Request) (metadata.AttributeResult, e
 	if h := req.Header[eventHeader]; len(h) > 0 && h[0] != e.Stage {
 		r.telemetry.countHeaderMismatch(ctx)
 	}
-	return r.once(ctx, req, e.ID, metadata.AttributeResultAccepted, func() error {
-		if err := r.deliver(ctx, func() plog.Logs { return r.records.Event(&e, body.Bytes(), received) }); err != nil {
-			return err
-		}
-		r.count(ctx, &e, received)
-		return nil
+	outcome, err := r.once(ctx, req, e.ID, metadata.AttributeResultAccepted, func() error {
+		return r.deliver(ctx, func() plog.Logs { return r.records.Event(&e, body.Bytes(), received) })
 	})
+	if err == nil && outcome == metadata.AttributeResultAccepted {
+		r.count(ctx, &e, received)
+	}
+	return outcome, err
 }
 
 // deliveryContext is where a delivery lives: with the values of its request, but not ended with it (a client that
@@ -231,7 +231,7 @@ func (r *verifyyouReceiver) consumeLogs(ctx context.Context, logs plog.Logs) (er
 	return r.nextLogs.ConsumeLogs(ctx, logs)
 }
 
-// count counts an event that the pipelines have taken.
+// count counts an event that the pipelines have taken. It is remembered by then, see save.
 func (r *verifyyouReceiver) count(ctx context.Context, e *event.Event, received time.Time) {
 	if !e.OccurredAt.IsZero() {
 		r.telemetry.recordDelay(ctx, received.Sub(e.OccurredAt))
