@@ -25,7 +25,7 @@ func TestHonestClientsAreServed(t *testing.T) {
 		clients int
 		does    func(net.Conn, <-chan struct{}) error
 	}{
-		"idle connections":    {1000, func(net.Conn, <-chan struct{}) error { return nil }},
+		"idle connections":    {2000, func(net.Conn, <-chan struct{}) error { return nil }},
 		"slow headers":        {200, drip("POST " + testPath + " HTTP/1.1\r\nX-Slow: " + strings.Repeat("x", 10_000))},
 		"slow bodies":         {200, drip(signed + "Content-Length: 60000\r\n\r\n" + strings.Repeat("x", 10_000))},
 		"no body":             {200, say(signed + "Content-Length: 60000\r\n\r\n")},

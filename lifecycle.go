@@ -37,7 +37,7 @@ type lifecycle struct {
 
 	background     sync.WaitGroup // flushes, and watches the file of secrets
 	stopBackground context.CancelFunc
-	stopping       context.Context //nolint:containedctx // of what goes on in the background, until Shutdown
+	stopping       context.Context // of what goes on in the background, until Shutdown
 }
 
 func newLifecycle() lifecycle {
