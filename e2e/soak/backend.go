@@ -20,14 +20,7 @@ type backend struct {
 	records int
 	uids    map[string]int // how many times each log.record.uid was taken
 	events  map[int]int    // how many times each event was taken
-	again   []repeat
 	points  map[series][]point
-}
-
-// repeat is a record of an event that the backend had.
-type repeat struct {
-	event int
-	at    time.Time
 }
 
 // point is one of a cumulative series.
@@ -67,9 +60,6 @@ func (b *backend) takeRecord(attributes pcommon.Map) error {
 	uid := text(attributes, "log.record.uid")
 	if uid == "" {
 		return fmt.Errorf("event %d has no log.record.uid", n)
-	}
-	if b.events[n] > 0 {
-		b.again = append(b.again, repeat{n, time.Now()})
 	}
 	b.records++
 	b.uids[uid]++

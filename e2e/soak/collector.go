@@ -98,8 +98,13 @@ func (c *collector) end(signal syscall.Signal) error {
 	}
 	hangs := time.AfterFunc(patience, func() { _ = c.cmd.Process.Kill() })
 	defer hangs.Stop()
-	if err := c.cmd.Wait(); err != nil && signal != syscall.SIGKILL {
-		return fmt.Errorf("the Collector did not end in order: %w; it printed to %s", err, c.output.Name())
+	err := c.cmd.Wait()
+	status, _ := c.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if signal == syscall.SIGKILL && status.Signaled() && status.Signal() == syscall.SIGKILL {
+		return nil
+	}
+	if err != nil || signal == syscall.SIGKILL {
+		return fmt.Errorf("the Collector did not end as it was told: %v; it printed to %s", c.cmd.ProcessState, c.output.Name())
 	}
 	return nil
 }

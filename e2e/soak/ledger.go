@@ -89,12 +89,14 @@ func (l *ledger) judgeCounters(p promises, s *sender, b *backend) {
 	}
 }
 
-// atRisk counts the events that were answered so shortly before a kill that they may be missing from the counters:
-// within a flush interval, and the time that a flush takes.
+// flushTime is how much longer than the interval it can be since the last write: a flush takes time, and may begin late.
+const flushTime = flushInterval / 2
+
+// atRisk counts the events that were answered so shortly before a kill that they may be missing from the counters.
 func (l *ledger) atRisk(answered []time.Time) (events int64) {
 	for _, at := range answered {
 		for _, killed := range l.killed {
-			if before := killed.Sub(at); before > 0 && before < 2*flushInterval {
+			if before := killed.Sub(at); before > 0 && before < flushInterval+flushTime {
 				events++
 				break
 			}

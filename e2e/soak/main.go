@@ -159,7 +159,7 @@ func (r *run) soak(o options) (*ledger, error) {
 
 // play sends events while things fail, and then until all have arrived.
 func (r *run) play(o options, l *ledger, s *scene) error {
-	ctx, giveUp := context.WithTimeout(context.Background(), o.duration+10*patience)
+	ctx, giveUp := context.WithTimeout(context.Background(), 2*o.duration+10*patience)
 	defer giveUp()
 	until := time.Now().Add(o.duration)
 	sent := make(chan struct{})
@@ -169,16 +169,21 @@ func (r *run) play(o options, l *ledger, s *scene) error {
 	}()
 	go s.progress(ctx, r.name)
 
-	step := min(o.duration/time.Duration(2*len(r.logs)), 5*time.Second)
+	// Steps are of random length, so that nothing is in step with the flushes. The Collector is restarted amid every
+	// fifth, and so in every mode of the backend in the end.
+	random := rand.New(rand.NewPCG(o.seed, 1))
+	step := min(o.duration/30, 5*time.Second)
+	pause := func() { time.Sleep(step/4 + time.Duration(random.Int64N(int64(step/2)))) }
 	for n := 1; time.Now().Before(until); n++ {
-		time.Sleep(step)
-		if err := s.enter(r.logs[n%len(r.logs)], r.metrics[n%len(r.metrics)]); err != nil {
-			return err
-		}
-		if n%2 == 0 {
+		pause()
+		if n%5 == 0 {
 			if err := r.restart(l, s.collector); err != nil {
 				return err
 			}
+		}
+		pause()
+		if err := s.enter(r.logs[n%len(r.logs)], r.metrics[n%len(r.metrics)]); err != nil {
+			return err
 		}
 	}
 	if err := s.enter(up, up); err != nil {
@@ -202,23 +207,29 @@ func (r *run) restart(l *ledger, c *collector) error {
 	return c.start()
 }
 
-// drain waits until queues have sent what they hold, and until the counters have come to rest.
+// drain waits until queues have sent what they hold, as long as they send, and until the counters have come to rest.
 func (s *scene) drain(ctx context.Context) {
-	for end := time.Now().Add(3 * patience); time.Now().Before(end) && s.backend.distinct() < s.sender.soFar().taken; {
-		if !sleep(ctx, flushInterval) {
-			return
-		}
-	}
-	_, before := s.backend.soFar()
-	for end := time.Now().Add(patience); time.Now().Before(end); {
-		if !sleep(ctx, 5*flushInterval) {
-			return
-		}
+	s.await(ctx, patience, func() (int64, bool) {
+		distinct := s.backend.distinct()
+		return int64(distinct), distinct >= s.sender.soFar().taken
+	})
+	s.await(ctx, 5*flushInterval, func() (int64, bool) {
 		_, counted := s.backend.soFar()
-		if counted == before {
+		return counted, false
+	})
+}
+
+// await returns when a number is reached, or when it has not changed for a time.
+func (s *scene) await(ctx context.Context, still time.Duration, progress func() (number int64, reached bool)) {
+	last, changed := int64(-1), time.Now()
+	for {
+		number, reached := progress()
+		if number != last {
+			last, changed = number, time.Now()
+		}
+		if reached || time.Since(changed) > still || !sleep(ctx, flushInterval) {
 			return
 		}
-		before = counted
 	}
 }
 
