@@ -24,14 +24,14 @@ func (r *verifyyouReceiver) startKeys(ctx context.Context, host component.Host) 
 	}
 	read, err := secrets.Read(file)
 	if err != nil {
-		return fmt.Errorf("signing_secrets_file: %s: %w; put one secret a line into it", file, err)
+		return fmt.Errorf("signing_secrets_file: cannot be used: %w; set it to the path of a file with one secret a line", err)
 	}
 	r.useSecrets(ctx, read)
 	r.background(func(ctx context.Context) {
 		err := secrets.Watch(ctx, file, read,
 			func(changed []string) {
 				r.useSecrets(ctx, changed)
-				r.settings.Logger.Info("Using the signing secrets of the file", zap.String("file", file), zap.Int("secrets", len(changed)))
+				r.settings.Logger.Info("Using the secrets of signing_secrets_file", zap.Int("secrets", len(changed)))
 				componentstatus.ReportStatus(host, componentstatus.NewEvent(componentstatus.StatusOK))
 			},
 			func(err error) { r.secretsFailed(host, err) })
@@ -43,8 +43,7 @@ func (r *verifyyouReceiver) startKeys(ctx context.Context, host component.Host) 
 }
 
 func (r *verifyyouReceiver) secretsFailed(host component.Host, err error) {
-	r.settings.Logger.Error("Cannot read signing_secrets_file; the secrets read last stay good",
-		zap.String("file", r.cfg.SigningSecretsFile), zap.Error(err))
+	r.settings.Logger.Error("Cannot read signing_secrets_file; the secrets read last stay good", zap.Error(err))
 	componentstatus.ReportStatus(host, componentstatus.NewRecoverableErrorEvent(err))
 }
 

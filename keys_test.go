@@ -89,12 +89,14 @@ func TestSecretsFileAtStart(t *testing.T) {
 	folder := t.TempDir()
 	empty := filepath.Join(folder, "empty")
 	require.NoError(t, os.WriteFile(empty, []byte("\n"), 0o600))
-	for _, file := range []string{empty, filepath.Join(folder, "none"), folder} {
+	const misplaced = "whsec_misplaced" // a secret where the name of its file should be
+	for _, file := range []string{empty, filepath.Join(folder, "none"), folder, misplaced} {
 		cfg := testConfig(func(c *Config) { c.SigningSecretsFile = file })
 		require.NoError(t, cfg.Validate())
 		r := create(t, receivertest.NewNopSettings(metadata.Type), cfg, pipelines{logs: consumertest.NewNop()})
 		err := r.Start(t.Context(), &statusHost{})
-		require.ErrorContains(t, err, "signing_secrets_file: "+file)
+		require.ErrorContains(t, err, "signing_secrets_file: cannot be used")
+		assert.NotContains(t, err.Error(), misplaced)
 		require.NoError(t, r.Shutdown(t.Context()))
 	}
 }

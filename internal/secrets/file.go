@@ -7,6 +7,7 @@ package secrets
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,10 +20,14 @@ import (
 // ErrEmpty means that a file holds no secret.
 var ErrEmpty = errors.New("there is no secret in it")
 
-// Read returns the secrets of a file: one a line, trimmed, without blank lines. There is at least one.
+// Read returns the secrets of a file: one a line, trimmed, without blank lines. There is at least one. An error does
+// not name the file: where somebody has put a secret in the place of its name, it would be printed.
 func Read(file string) ([]string, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {
+		if named := (*fs.PathError)(nil); errors.As(err, &named) {
+			err = named.Err
+		}
 		return nil, err
 	}
 	var secrets []string
