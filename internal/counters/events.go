@@ -148,8 +148,8 @@ func (c *Events) key(e *event.Event, stage, tracker string) key {
 	if c.byOutcome {
 		k.outcome = e.Outcome()
 	}
-	if c.byStep && e.Step != nil && *e.Step >= 0 && *e.Step <= maxStep {
-		k.step = *e.Step
+	if c.byStep && e.Step.Valid && e.Step.Value >= 0 && e.Step.Value <= maxStep {
+		k.step = e.Step.Value
 	}
 	return k
 }

@@ -239,7 +239,7 @@ func TestAttributes(t *testing.T) {
 		flush(t, c, at(0))
 		c.Add(of("liveness_failed", ""), at(0))
 		c.Add(of("liveness_failed", "spring"), at(0))
-		c.Add(&event.Event{Stage: "new", ExternalTracker: "spring", Step: &step}, at(0))
+		c.Add(&event.Event{Stage: "new", ExternalTracker: "spring", Step: event.Number[int64]{Value: step, Valid: true}}, at(0))
 		flush(t, c, at(1))
 		assert.Equal(t, tt.want, nonzero(flush(t, c, at(2)).values()), tt.attributes)
 	}
@@ -250,7 +250,7 @@ func TestStepIsBounded(t *testing.T) {
 	s.Attributes = []string{AttrStep}
 	c := NewEvents(s, start)
 	for step := int64(-1000); step < 1000; step++ {
-		c.Add(&event.Event{Stage: "a", Step: &step}, start)
+		c.Add(&event.Event{Stage: "a", Step: event.Number[int64]{Value: step, Valid: true}}, start)
 	}
 	flush(t, c, at(1))
 	p := flush(t, c, at(2))
@@ -558,5 +558,35 @@ func TestRestoreRefuses(t *testing.T) {
 		restored := NewEvents(settings(), at(1))
 		require.Error(t, restored.Restore(bad), name)
 		assert.Len(t, flush(t, restored, at(2)), 10, name)
+	}
+}
+
+// BenchmarkFlush is a flush of so many series, ten of them for each tracker.
+func BenchmarkFlush(b *testing.B) {
+	for _, series := range []int{2_000, 20_000} {
+		b.Run(fmt.Sprintf("%d", series), func(b *testing.B) {
+			set := settings()
+			set.MaxTrackers = series
+			c := NewEvents(set, start)
+			for n := range series/10 - 1 { // and those without a tracker
+				c.Add(&event.Event{Stage: "liveness_passed", ExternalTracker: fmt.Sprintf("campaign-%d", n)}, start)
+			}
+			now := start
+			points := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				now = now.Add(time.Minute)
+				export := c.Export(now, false)
+				points = export.Metrics.DataPointCount()
+				export.Commit()
+				export.End()
+				// An event keeps its tracker, and its series, from ending.
+				for name := range c.trackers.seen {
+					c.trackers.find(name, now)
+				}
+			}
+			require.Equal(b, series, points)
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(series), "ns/series")
+		})
 	}
 }

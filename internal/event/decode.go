@@ -4,6 +4,7 @@
 package event
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-faster/jx"
 )
@@ -84,9 +86,11 @@ func (f *fields) scan(body []byte) error {
 		if err != nil {
 			return err
 		}
-		*field = raw
-		if s := string(raw); s == "null" || s == `""` {
+		switch string(raw) {
+		case "null", `""`:
 			*field = nil
+		default:
+			*field = raw
 		}
 		return nil
 	})
@@ -121,7 +125,7 @@ func (f *fields) event() Event {
 			e.InvalidFields = append(e.InvalidFields, name)
 		}
 	}
-	check(FieldStage, decodeString(f.stage, &e.Stage))
+	check(FieldStage, decodeStage(f.stage, &e.Stage))
 	check(FieldStep, decodeInt(f.step, &e.Step))
 	check(FieldOccurredAt, decodeTime(f.occurredAt, &e.OccurredAt))
 	check(FieldVerificationID, decodeString(f.verificationID, &e.VerificationID))
@@ -140,6 +144,10 @@ func decodeString(raw []byte, to *string) bool {
 	if raw[0] != '"' {
 		return false
 	}
+	if text := inQuotes(raw); text != nil && utf8.Valid(text) {
+		*to = string(text)
+		return true
+	}
 	s, err := jx.DecodeBytes(raw).Str()
 	if err != nil {
 		return false
@@ -148,7 +156,24 @@ func decodeString(raw []byte, to *string) bool {
 	return true
 }
 
-func decodeFloat(raw []byte, to **float64) bool {
+// inQuotes returns the text of a JSON string, nil where it is not written as it is.
+func inQuotes(raw []byte) []byte {
+	if len(raw) < 2 || raw[0] != '"' || bytes.IndexByte(raw, '\\') >= 0 {
+		return nil
+	}
+	return raw[1 : len(raw)-1]
+}
+
+// decodeStage takes the name of a documented stage from the table, where it is already.
+func decodeStage(raw []byte, to *string) bool {
+	if s, ok := documented[string(inQuotes(raw))]; ok {
+		*to = s.name
+		return true
+	}
+	return decodeString(raw, to)
+}
+
+func decodeFloat(raw []byte, to *Number[float64]) bool {
 	if raw == nil {
 		return true
 	}
@@ -156,17 +181,17 @@ func decodeFloat(raw []byte, to **float64) bool {
 	if err != nil {
 		return false
 	}
-	*to = &f
+	*to = Number[float64]{Value: f, Valid: true}
 	return true
 }
 
 // decodeInt takes 6.0 and 6e0 for 6, since JSON does not tell integers from other numbers.
-func decodeInt(raw []byte, to **int64) bool {
+func decodeInt(raw []byte, to *Number[int64]) bool {
 	if raw == nil {
 		return true
 	}
 	if i, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
-		*to = &i
+		*to = Number[int64]{Value: i, Valid: true}
 		return true
 	}
 	const exact = 1 << 53 // beyond it a float64 skips integers
@@ -174,8 +199,7 @@ func decodeInt(raw []byte, to **int64) bool {
 	if err != nil || f != math.Trunc(f) || math.Abs(f) > exact {
 		return false
 	}
-	i := int64(f)
-	*to = &i
+	*to = Number[int64]{Value: int64(f), Valid: true}
 	return true
 }
 
@@ -187,15 +211,20 @@ var (
 )
 
 func decodeTime(raw []byte, to *time.Time) bool {
-	var s string
-	if !decodeString(raw, &s) {
-		return false
-	}
-	if s == "" {
+	if raw == nil {
 		return true
 	}
-	t, err := parseTime(s)
-	if err != nil || t.Before(minTime) || t.After(maxTime) {
+	var t time.Time
+	if err := t.UnmarshalText(inQuotes(raw)); err != nil { // which takes RFC 3339 as it is mostly written, and no string
+		var s string
+		if !decodeString(raw, &s) {
+			return false
+		}
+		if t, err = parseTime(s); err != nil {
+			return false
+		}
+	}
+	if t.Before(minTime) || t.After(maxTime) {
 		return false
 	}
 	*to = t

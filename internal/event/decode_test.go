@@ -19,7 +19,7 @@ import (
 
 const sample = `{"stage": "verification_completed", "step": 6, "occurred_at": "2026-06-09T17:04:01.123456+00:00", "verification_id": "ver_abc123", "external_id": "user_123", "external_tracker": "signup-campaign", "trust_score": 0.92}`
 
-func ptr[T any](v T) *T { return &v }
+func number[T int64 | float64](v T) Number[T] { return Number[T]{Value: v, Valid: true} }
 
 func TestDecode(t *testing.T) {
 	occurred := time.Date(2026, 6, 9, 17, 4, 1, 123456000, time.UTC)
@@ -28,17 +28,17 @@ func TestDecode(t *testing.T) {
 		want Event
 	}{
 		"sample": {sample, Event{
-			Stage: "verification_completed", Step: ptr(int64(6)), OccurredAt: occurred, VerificationID: "ver_abc123",
-			ExternalID: "user_123", ExternalTracker: "signup-campaign", TrustScore: ptr(0.92),
+			Stage: "verification_completed", Step: number[int64](6), OccurredAt: occurred, VerificationID: "ver_abc123",
+			ExternalID: "user_123", ExternalTracker: "signup-campaign", TrustScore: number[float64](0.92),
 		}},
 		"only a stage":                {`{"stage":"a"}`, Event{Stage: "a"}},
 		"null":                        {`{"stage":"a","step":null,"occurred_at":null,"verification_id":null,"external_id":null,"external_tracker":null,"trust_score":null}`, Event{Stage: "a"}},
 		"empty":                       {`{"stage":"a","step":"","occurred_at":"","verification_id":"","external_id":"","external_tracker":"","trust_score":""}`, Event{Stage: "a"}},
 		"unknown fields":              {`{"x":{"stage":"b"},"stage":"a","y":[1,{"z":null}]}`, Event{Stage: "a"}},
 		"letter case":                 {`{"stage":"a","Stage":"b","STEP":1,"External_Id":"x"}`, Event{Stage: "a"}},
-		"the last counts":             {`{"stage":"b","step":1,"step":2,"stage":"a"}`, Event{Stage: "a", Step: ptr(int64(2))}},
+		"the last counts":             {`{"stage":"b","step":1,"step":2,"stage":"a"}`, Event{Stage: "a", Step: number[int64](2)}},
 		"the last counts, null":       {`{"stage":"a","step":1,"step":null}`, Event{Stage: "a"}},
-		"the last counts, wrong type": {`{"stage":"a","step":"x","step":1}`, Event{Stage: "a", Step: ptr(int64(1))}},
+		"the last counts, wrong type": {`{"stage":"a","step":"x","step":1}`, Event{Stage: "a", Step: number[int64](1)}},
 		"escaped name":                {`{"\u0073tage":"a"}`, Event{Stage: "a"}},
 		"escapes":                     {`{"stage":"\u0061\n\ud83d\ude00"}`, Event{Stage: "a\n😀"}},
 		"half a surrogate pair":       {`{"stage":"a\ud800"}`, Event{Stage: "a\uFFFD"}},
@@ -48,10 +48,10 @@ func TestDecode(t *testing.T) {
 			Stage:         "a",
 			InvalidFields: []string{"step", "occurred_at", "verification_id", "external_id", "external_tracker", "trust_score"},
 		}},
-		"whole numbers":          {`{"stage":"a","step":6.0,"trust_score":92}`, Event{Stage: "a", Step: ptr(int64(6)), TrustScore: ptr(92.0)}},
-		"exponents":              {`{"stage":"a","step":6e0,"trust_score":9.2E1}`, Event{Stage: "a", Step: ptr(int64(6)), TrustScore: ptr(92.0)}},
-		"negative":               {`{"stage":"a","step":-1,"trust_score":-0.5}`, Event{Stage: "a", Step: ptr(int64(-1)), TrustScore: ptr(-0.5)}},
-		"largest":                {`{"stage":"a","step":9223372036854775807,"trust_score":1.7976931348623157e308}`, Event{Stage: "a", Step: ptr(int64(math.MaxInt64)), TrustScore: ptr(math.MaxFloat64)}},
+		"whole numbers":          {`{"stage":"a","step":6.0,"trust_score":92}`, Event{Stage: "a", Step: number[int64](6), TrustScore: number[float64](92.0)}},
+		"exponents":              {`{"stage":"a","step":6e0,"trust_score":9.2E1}`, Event{Stage: "a", Step: number[int64](6), TrustScore: number[float64](92.0)}},
+		"negative":               {`{"stage":"a","step":-1,"trust_score":-0.5}`, Event{Stage: "a", Step: number[int64](-1), TrustScore: number[float64](-0.5)}},
+		"largest":                {`{"stage":"a","step":9223372036854775807,"trust_score":1.7976931348623157e308}`, Event{Stage: "a", Step: number[int64](math.MaxInt64), TrustScore: number[float64](math.MaxFloat64)}},
 		"not a whole number":     {`{"stage":"a","step":6.5}`, Event{Stage: "a", InvalidFields: []string{"step"}}},
 		"numbers out of range":   {`{"stage":"a","step":9223372036854775808,"trust_score":1e400}`, Event{Stage: "a", InvalidFields: []string{"step", "trust_score"}}},
 		"step 1e400":             {`{"stage":"a","step":1e400}`, Event{Stage: "a", InvalidFields: []string{"step"}}},

@@ -4,9 +4,7 @@
 // Package event is what VerifyYou sends: the event, its stages and its identity.
 package event
 
-import (
-	"time"
-)
+import "time"
 
 // The fields of an event, by the names that VerifyYou gives them.
 const (
@@ -19,16 +17,22 @@ const (
 	FieldTrustScore      = "trust_score"
 )
 
-// Event is one step of one verification. A field that was missing, null, empty or of a wrong type has its zero value
-// (nil for the numbers); strings are valid UTF-8.
+// Number is a number that may be missing.
+type Number[T int64 | float64] struct {
+	Value T
+	Valid bool
+}
+
+// Event is one step of one verification. A field that was missing, null, empty or of a wrong type has its zero value;
+// strings are valid UTF-8.
 type Event struct {
 	Stage           string
-	Step            *int64
+	Step            Number[int64]
 	OccurredAt      time.Time
 	VerificationID  string
 	ExternalID      string
 	ExternalTracker string
-	TrustScore      *float64
+	TrustScore      Number[float64]
 
 	// InvalidFields names the fields that were there with a wrong type, in the order of the Field constants.
 	InvalidFields []string

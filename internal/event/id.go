@@ -15,7 +15,9 @@ type ID [16]byte
 
 // String returns the ID as 32 lower-case hexadecimal digits.
 func (id ID) String() string {
-	return hex.EncodeToString(id[:])
+	var digits [2 * len(ID{})]byte
+	hex.Encode(digits[:], id[:])
+	return string(digits[:])
 }
 
 // What an ID was made of comes first in the hash, so that no body can pass for a list of fields.

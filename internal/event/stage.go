@@ -14,11 +14,13 @@ const (
 	Unknown   Outcome = "unknown"
 )
 
-// stages is VerifyYou's table of stages, in its order (VerifyYou documentation, "Flow tracking", Stages).
-var stages = [...]struct {
+type stage struct {
 	name    string
 	outcome Outcome
-}{
+}
+
+// stages is VerifyYou's table of stages, in its order (VerifyYou documentation, "Flow tracking", Stages).
+var stages = [...]stage{
 	{"verification_initialized", Progress},
 	{"verification_started", Progress},
 	{"account_created", Progress},
@@ -31,10 +33,10 @@ var stages = [...]struct {
 	{"verification_completed", Completed},
 }
 
-var outcomes = func() map[string]Outcome {
-	m := make(map[string]Outcome, len(stages))
+var documented = func() map[string]stage {
+	m := make(map[string]stage, len(stages))
 	for _, s := range stages {
-		m[s.name] = s.outcome
+		m[s.name] = s
 	}
 	return m
 }()
@@ -50,8 +52,8 @@ func Stages() []string {
 
 // OutcomeOf returns the outcome of a stage, Unknown for one that VerifyYou does not document.
 func OutcomeOf(stage string) Outcome {
-	if o, ok := outcomes[stage]; ok {
-		return o
+	if s, ok := documented[stage]; ok {
+		return s.outcome
 	}
 	return Unknown
 }

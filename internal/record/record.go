@@ -44,7 +44,7 @@ func NewBuilder(resource pcommon.Resource, scope pcommon.InstrumentationScope) *
 // neither of them.
 func (b *Builder) Event(e *event.Event, body []byte, received time.Time) plog.Logs {
 	logs, lr := b.record(e, body, received)
-	lr.SetEventName(Prefix + e.Stage)
+	lr.SetEventName(eventName(e.Stage))
 	setSeverity(lr, severityOf(e.Outcome()))
 	lr.Attributes().PutStr(attrOutcome, string(e.Outcome()))
 	return logs
@@ -90,14 +90,14 @@ func setAttributes(attrs pcommon.Map, e *event.Event) {
 	attrs.EnsureCapacity(maxAttributes)
 	attrs.PutStr(attrUID, e.ID.String())
 	putString(attrs, Prefix+event.FieldStage, e.Stage)
-	if e.Step != nil {
-		attrs.PutInt(Prefix+event.FieldStep, *e.Step)
+	if e.Step.Valid {
+		attrs.PutInt(Prefix+event.FieldStep, e.Step.Value)
 	}
 	putString(attrs, Prefix+event.FieldVerificationID, e.VerificationID)
 	putString(attrs, Prefix+event.FieldExternalID, e.ExternalID)
 	putString(attrs, Prefix+event.FieldExternalTracker, e.ExternalTracker)
-	if e.TrustScore != nil {
-		attrs.PutDouble(Prefix+event.FieldTrustScore, *e.TrustScore)
+	if e.TrustScore.Valid {
+		attrs.PutDouble(Prefix+event.FieldTrustScore, e.TrustScore.Value)
 	}
 	if len(e.InvalidFields) > 0 {
 		names := attrs.PutEmptySlice(attrInvalidFields)
@@ -111,6 +111,22 @@ func putString(attrs pcommon.Map, key, value string) {
 	if value != "" {
 		attrs.PutStr(key, value)
 	}
+}
+
+// eventNames are those of the documented stages.
+var eventNames = func() map[string]string {
+	m := map[string]string{}
+	for _, stage := range event.Stages() {
+		m[stage] = Prefix + stage
+	}
+	return m
+}()
+
+func eventName(stage string) string {
+	if name, ok := eventNames[stage]; ok {
+		return name
+	}
+	return Prefix + stage
 }
 
 func severityOf(o event.Outcome) plog.SeverityNumber {
