@@ -39,13 +39,27 @@ const defaultRetryAfter = 10 * time.Second
 type answer struct {
 	result metadata.AttributeResult
 	status int
-	body   string
+	body   []byte
 
 	// closes is for an answer given before the body is read: net/http would read on to keep an HTTP/1 connection.
-	closes     bool
+	closes bool
+	// early is for an answer given while the handler does not return: it must be whole without that, and nothing can
+	// follow on its HTTP/1 connection.
+	early      bool
 	allow      string
 	retryAfter time.Duration
 }
+
+// successes are the answers to requests that ended well, by outcome.
+var successes = func() map[metadata.AttributeResult]answer {
+	m := map[metadata.AttributeResult]answer{}
+	for _, outcome := range []metadata.AttributeResult{metadata.AttributeResultAccepted, metadata.AttributeResultDuplicate, metadata.AttributeResultUnrecognized} {
+		m[outcome] = answer{result: outcome, status: http.StatusOK, body: []byte(`{"status":"` + outcome.String() + `"}`)}
+	}
+	return m
+}()
+
+var healthy = answer{status: http.StatusOK, body: []byte(`{"status":"ok"}`)}
 
 // noAnswer is for a body that did not come whole: the connection is closed.
 var noAnswer = answer{result: metadata.AttributeResultIncomplete}
@@ -75,7 +89,7 @@ var (
 // answerTo is the one place where it is decided how to answer a request that ended with an outcome, or with an error.
 func answerTo(outcome metadata.AttributeResult, err error) answer {
 	if err == nil {
-		return answer{result: outcome, status: http.StatusOK, body: `{"status":"` + outcome.String() + `"}`}
+		return successes[outcome]
 	}
 	for _, r := range refusals {
 		if errors.Is(err, r.err) {
@@ -95,8 +109,8 @@ func serverError(w http.ResponseWriter, req *http.Request, _ string, status int)
 	(&answer{status: status, body: errorBody(strings.ToLower(http.StatusText(status))), closes: true}).write(w, req)
 }
 
-func errorBody(message string) string {
-	return `{"error":"` + message + `"}`
+func errorBody(message string) []byte {
+	return []byte(`{"error":"` + message + `"}`)
 }
 
 // retryAfter returns the delay that an error asks for as OTLP does, in the RetryInfo of its gRPC status.
@@ -111,19 +125,28 @@ func retryAfter(err error) time.Duration {
 	return defaultRetryAfter
 }
 
+// contentType is shared by all answers, which saves making it.
+var contentType = []string{"application/json"}
+
 func (a *answer) write(w http.ResponseWriter, req *http.Request) {
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
+	h["Content-Type"] = contentType
 	if a.allow != "" {
 		h.Set("Allow", a.allow)
 	}
-	if a.closes && req.ProtoMajor == 1 {
+	if (a.closes || a.early) && req.ProtoMajor == 1 {
 		h.Set("Connection", "close")
 	}
 	if a.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(a.retryAfter.Seconds()))))
 	}
+	if a.early {
+		h.Set("Content-Length", strconv.Itoa(len(a.body)))
+	}
 	w.WriteHeader(a.status)
 	// The client may be gone; the answer is counted all the same.
-	_, _ = w.Write([]byte(a.body))
+	_, _ = w.Write(a.body)
+	if a.early {
+		_ = http.NewResponseController(w).Flush()
+	}
 }

@@ -96,12 +96,12 @@ func TestDeduplicationWindow(t *testing.T) {
 // TestDuplicateInFlight posts an event many times while it waits in the pipeline: all are answered as the first.
 func TestDuplicateInFlight(t *testing.T) {
 	for name, tt := range map[string]struct {
-		end    error
+		end    func() error
 		status int
-		result string
 	}{
-		"taken":   {nil, 200, "duplicate"},
-		"refused": {errors.New("away"), 503, "refused"},
+		"taken":   {func() error { return nil }, 200},
+		"refused": {func() error { return errors.New("away") }, 503},
+		"panics":  {func() error { panic("broken") }, 500},
 	} {
 		t.Run(name, func(t *testing.T) {
 			const others = 20
@@ -112,7 +112,7 @@ func TestDuplicateInFlight(t *testing.T) {
 				consumed.Add(1)
 				arrived <- struct{}{}
 				<-release
-				return tt.end
+				return tt.end()
 			})})
 			var sending sync.WaitGroup
 			statuses := make(chan int, others+1)
@@ -134,7 +134,7 @@ func TestDuplicateInFlight(t *testing.T) {
 			for status := range statuses {
 				assert.Equal(t, tt.status, status)
 			}
-			if tt.end == nil {
+			if tt.status == 200 {
 				assert.EqualValues(t, 1, consumed.Load())
 				assert.Equal(t, map[string]int64{"accepted": 1, "duplicate": others}, r.results())
 			}

@@ -57,7 +57,7 @@ func (r *verifyyouReceiver) useSecrets(ctx context.Context, ofFile []string) {
 		keys = append(keys, newSigningKey("file/"+strconv.Itoa(i), secret))
 	}
 	for _, key := range keys {
-		r.telemetry.startSecret(ctx, key.place)
+		r.telemetry.startMatches(ctx, key)
 	}
 	r.keys.Store(&keys)
 }

@@ -31,18 +31,18 @@ type lifecycle struct {
 	startOnce, stopOnce sync.Once
 	startErr            error
 
-	server  *http.Server // nil: never started
-	serving sync.WaitGroup
-	aborted chan struct{} // closed when Shutdown no longer waits for deliveries
+	server   *http.Server // nil: never started
+	serving  sync.WaitGroup
+	underWay exchangesUnderWay
 
 	background     sync.WaitGroup // flushes, and watches the file of secrets
 	stopBackground context.CancelFunc
 	stopping       context.Context // of what goes on in the background, until Shutdown
 }
 
-func newLifecycle() lifecycle {
+func newLifecycle() *lifecycle {
 	ctx, cancel := context.WithCancel(context.Background())
-	return lifecycle{aborted: make(chan struct{}), stopping: ctx, stopBackground: cancel}
+	return &lifecycle{underWay: exchangesUnderWay{all: map[*exchange]struct{}{}}, stopping: ctx, stopBackground: cancel}
 }
 
 // background runs a function until Shutdown.
@@ -79,6 +79,7 @@ func (r *verifyyouReceiver) start(ctx context.Context, host component.Host) erro
 	if err != nil {
 		return fmt.Errorf("endpoint %s: %w", r.cfg.ServerConfig.NetAddr.Endpoint, err)
 	}
+	r.background(r.lifecycle.underWay.watchDeadlines)
 	r.serve(server, listener, host)
 	r.background(r.flushEveryInterval)
 	return nil
@@ -117,7 +118,7 @@ func (r *verifyyouReceiver) stopServing(ctx context.Context) error {
 		return nil
 	}
 	r.settings.Logger.Warn("Requests were still in flight at the end of the time given to them; they are answered 503")
-	close(r.lifecycle.aborted)
+	r.lifecycle.underWay.abort()
 	abort, cancel := context.WithTimeout(ctx, abortTime)
 	defer cancel()
 	if r.lifecycle.server.Shutdown(abort) == nil {

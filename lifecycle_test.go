@@ -182,7 +182,7 @@ func TestAbort(t *testing.T) {
 	})})
 	go func() {
 		<-arrived
-		close(r.receiver.lifecycle.aborted)
+		r.receiver.lifecycle.underWay.abort()
 	}()
 	got := r.post([]byte(sampleBody))
 	assert.Equal(t, 503, got.status)

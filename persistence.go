@@ -85,7 +85,7 @@ func (r *verifyyouReceiver) reset() {
 	r.counters = r.newCounters(resource)
 	r.state.deliveries = deliveries.Range{}
 	if d := r.cfg.Deduplication; d.Window > 0 {
-		r.deliveries = deliveries.New(d.Window, d.MaxEntries)
+		r.deliveries = deliveries.NewMemory(d.Window, d.MaxEntries)
 	}
 }
 

@@ -47,7 +47,7 @@ type verifyyouReceiver struct {
 	obsrep     *receiverhelper.ObsReport
 	now        func() time.Time
 
-	lifecycle lifecycle
+	lifecycle *lifecycle
 }
 
 func newReceiver(set receiver.Settings, cfg *Config) (*verifyyouReceiver, error) {
@@ -80,79 +80,79 @@ func (r *verifyyouReceiver) ServeHTTP(w http.ResponseWriter, req *http.Request) 
 		r.serveHealth(w, req)
 		return
 	}
-	a := answerTo(r.receive(req))
-	r.telemetry.countRequest(req.Context(), a.result)
-	if a.status == 0 {
-		panic(http.ErrAbortHandler) // net/http closes the connection, without an answer and without a log line
-	}
-	a.write(w, req)
+	x := &exchange{receiver: r, w: w, req: req}
+	a := answerTo(r.receive(x))
+	x.answer(&a)
 }
 
 func (r *verifyyouReceiver) serveHealth(w http.ResponseWriter, req *http.Request) {
 	req.Pattern = r.cfg.HealthPath
 	if req.Method == http.MethodGet || req.Method == http.MethodHead {
-		(&answer{status: http.StatusOK, body: `{"status":"ok"}`}).write(w, req)
+		healthy.write(w, req)
 		return
 	}
 	a := answerTo(0, errMethodNotAllowed)
 	a.allow = "GET, HEAD"
-	r.telemetry.countRequest(req.Context(), a.result)
-	a.write(w, req)
+	(&exchange{receiver: r, w: w, req: req}).answer(&a)
 }
 
-func (r *verifyyouReceiver) receive(req *http.Request) (outcome metadata.AttributeResult, err error) {
+func (r *verifyyouReceiver) receive(x *exchange) (outcome metadata.AttributeResult, err error) {
 	defer r.recoverTo(&err)
-	return r.take(req)
+	return r.take(x)
+}
+
+// webhook is what an authentic request has brought.
+type webhook struct {
+	body     []byte
+	received time.Time
+	event    event.Event
+	notEvent error // why there is no event in the body, nil where there is
 }
 
 // take is the way of a request: check, read, verify, decode, convert, deliver once, count. Nothing that is in the
 // request is used, but to check the signature, before the signature is verified.
-func (r *verifyyouReceiver) take(req *http.Request) (metadata.AttributeResult, error) {
-	started := time.Now()
-	if err := r.check(req); err != nil {
+func (r *verifyyouReceiver) take(x *exchange) (metadata.AttributeResult, error) {
+	started, ctx := time.Now(), x.req.Context()
+	if err := r.check(x.req); err != nil {
 		return 0, err
 	}
-	claimed, err := parseSignature(req.Header)
+	claimed, err := parseSignature(x.req.Header)
 	if err != nil {
 		return 0, err
 	}
-	body, err := r.bodies.read(req)
+	body, err := r.bodies.read(x.req)
 	if err != nil {
 		return 0, err
 	}
 	defer r.bodies.release(body)
-	received := r.now()
-	key, err := verifySignature(*r.keys.Load(), body.Bytes(), &claimed)
+	hook := webhook{body: body.Bytes(), received: r.now()}
+	key, err := verifySignature(*r.keys.Load(), hook.body, &claimed)
 	if err != nil {
 		return 0, err
 	}
-	ctx, cancel := r.deliveryContext(req.Context(), started)
-	defer cancel()
-	r.telemetry.countMatch(ctx, key.place)
-	e, err := event.Decode(body.Bytes())
-	if err != nil {
-		return r.takeUnrecognized(ctx, req, &e, body.Bytes(), received, err)
+	r.telemetry.countMatch(ctx, key)
+	hook.event, hook.notEvent = event.Decode(hook.body)
+	if hook.notEvent != nil && r.nextLogs == nil {
+		return 0, errMalformed
 	}
-	if h := req.Header[eventHeader]; len(h) > 0 && h[0] != e.Stage {
+	if h := x.req.Header[eventHeader]; hook.notEvent == nil && len(h) > 0 && h[0] != hook.event.Stage {
 		r.telemetry.countHeaderMismatch(ctx)
 	}
-	outcome, err := r.once(ctx, req, e.ID, metadata.AttributeResultAccepted, func() error {
-		return r.deliver(ctx, func() plog.Logs { return r.records.Event(&e, body.Bytes(), received) })
-	})
+	x.begin(r.deadline(started))
+	defer x.close()
+	outcome, err := r.once(x, &hook)
 	if err == nil && outcome == metadata.AttributeResultAccepted {
-		r.count(ctx, &e, received)
+		r.count(ctx, &hook.event, hook.received)
 	}
 	return outcome, err
 }
 
-// deliveryContext is where a delivery lives: with the values of its request, but not ended with it (a client that
-// hangs up must not make it uncertain whether its event was taken), and only until there is just time for an answer.
-func (r *verifyyouReceiver) deliveryContext(ctx context.Context, started time.Time) (context.Context, context.CancelFunc) {
-	ctx = context.WithoutCancel(ctx)
+// deadline returns when the pipelines must be done with a request for there to be time for an answer, zero for never.
+func (r *verifyyouReceiver) deadline(started time.Time) time.Time {
 	if r.cfg.ServerConfig.WriteTimeout == 0 {
-		return context.WithCancel(ctx)
+		return time.Time{}
 	}
-	return context.WithDeadline(ctx, started.Add(r.cfg.ServerConfig.WriteTimeout-answerTime))
+	return started.Add(r.cfg.ServerConfig.WriteTimeout - answerTime)
 }
 
 // check looks at what can be judged from the head of a request.
@@ -172,56 +172,46 @@ func (r *verifyyouReceiver) check(req *http.Request) error {
 	return nil
 }
 
-// takeUnrecognized takes an authentic request that has no event in it, for the given reason.
-func (r *verifyyouReceiver) takeUnrecognized(ctx context.Context, req *http.Request, e *event.Event, body []byte, received time.Time, reason error) (metadata.AttributeResult, error) {
-	if r.nextLogs == nil {
-		return 0, errMalformed
+// once delivers what has not been delivered yet. What is being delivered is waited for.
+func (r *verifyyouReceiver) once(x *exchange, hook *webhook) (outcome metadata.AttributeResult, err error) {
+	if r.deliveries == nil {
+		return r.deliver(x, hook)
 	}
-	return r.once(ctx, req, e.ID, metadata.AttributeResultUnrecognized, func() error {
-		return r.deliver(ctx, func() plog.Logs { return r.records.Unrecognized(e, body, received, reason) })
-	})
+	flight, state := r.deliveries.Begin(&x.flight, hook.event.ID, hook.received)
+	switch state {
+	case deliveries.Delivered:
+		return metadata.AttributeResultDuplicate, nil
+	case deliveries.UnderWay:
+		return metadata.AttributeResultDuplicate, x.wait(flight)
+	}
+	err = errPanic // until deliver has returned
+	defer func() { x.endFlight(err) }()
+	outcome, err = r.deliver(x, hook)
+	return outcome, err
 }
 
-// once delivers an event that has not been delivered yet, for an outcome. One that is being delivered is waited for,
-// as long as the client of this request does.
-func (r *verifyyouReceiver) once(ctx context.Context, req *http.Request, id event.ID, outcome metadata.AttributeResult, deliver func() error) (metadata.AttributeResult, error) {
-	if r.deliveries == nil {
-		return outcome, deliver()
+// deliver hands a record to the logs pipeline, where there is one. When the exchange ends before the pipeline does, its
+// request is answered, and only this goroutine waits on. (A goroutine of its own for each delivery, which could be left
+// behind, would cost as much as all else that is done for an event.)
+func (r *verifyyouReceiver) deliver(x *exchange, hook *webhook) (outcome metadata.AttributeResult, err error) {
+	if r.nextLogs == nil {
+		return metadata.AttributeResultAccepted, nil
 	}
-	wait := func(ended <-chan struct{}) error {
-		select {
-		case <-ended:
-			return nil
-		case <-ctx.Done():
-			return errTimeout
-		case <-req.Context().Done():
-			return errClientLeft
-		}
-	}
-	duplicate, err := r.deliveries.Do(id, r.now, wait, deliver)
-	if duplicate {
-		return metadata.AttributeResultDuplicate, nil
+	outcome, logs := r.convert(hook)
+	x.setDelivering(true)
+	err = r.consumeLogs(x, logs)
+	x.setDelivering(false)
+	if cause := x.cause(); cause != nil {
+		return outcome, cause
 	}
 	return outcome, err
 }
 
-// deliver hands a record to the logs pipeline, where there is one. It ends when ctx does or when the receiver is
-// stopping, even if the pipeline does not.
-func (r *verifyyouReceiver) deliver(ctx context.Context, newRecord func() plog.Logs) error {
-	if r.nextLogs == nil {
-		return nil
+func (r *verifyyouReceiver) convert(hook *webhook) (metadata.AttributeResult, plog.Logs) {
+	if hook.notEvent != nil {
+		return metadata.AttributeResultUnrecognized, r.records.Unrecognized(&hook.event, hook.body, hook.received, hook.notEvent)
 	}
-	logs := newRecord()
-	done := make(chan error, 1)
-	go func() { done <- r.consumeLogs(ctx, logs) }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return errTimeout
-	case <-r.lifecycle.aborted:
-		return errStopping
-	}
+	return metadata.AttributeResultAccepted, r.records.Event(&hook.event, hook.body, hook.received)
 }
 
 func (r *verifyyouReceiver) consumeLogs(ctx context.Context, logs plog.Logs) (err error) {

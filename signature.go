@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"go.opentelemetry.io/otel/metric"
 )
 
 // signatureHeader carries the HMAC-SHA256 of the raw body, keyed with the signing secret, as "sha256=" and hexadecimal
@@ -46,7 +48,7 @@ func parseSignature(header http.Header) (mac, error) {
 
 // signingKey computes signatures with one secret. It is safe for concurrent use.
 type signingKey struct {
-	place string // of the secret, for own telemetry
+	attributes []metric.AddOption // of the secret in own telemetry: its place
 
 	// states has *keyedState: keying one costs more than hashing a body with it.
 	states sync.Pool
@@ -59,7 +61,7 @@ type keyedState struct {
 
 func newSigningKey(place, secret string) *signingKey {
 	key := []byte(secret)
-	return &signingKey{place: place, states: sync.Pool{New: func() any {
+	return &signingKey{attributes: with("secret", place), states: sync.Pool{New: func() any {
 		return &keyedState{Hash: hmac.New(sha256.New, key)}
 	}}}
 }

@@ -5,7 +5,6 @@ package verifyyoureceiver
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -22,7 +21,6 @@ import (
 type telemetry struct {
 	*metadata.TelemetryBuilder
 	results                        map[metadata.AttributeResult][]metric.AddOption
-	secrets                        sync.Map // []metric.AddOption by place; secrets of a file come and go
 	stageOverflow, trackerOverflow []metric.AddOption
 }
 
@@ -71,15 +69,13 @@ func (t *telemetry) observeForgotten(memory *deliveries.Memory) error {
 	})
 }
 
-// startSecret makes the series of a secret appear with 0.
-func (t *telemetry) startSecret(ctx context.Context, place string) {
-	options, _ := t.secrets.LoadOrStore(place, with("secret", place))
-	t.ReceiverVerifyyouSignatureMatches.Add(ctx, 0, options.([]metric.AddOption)...)
+// startMatches makes the series of a key appear with 0.
+func (t *telemetry) startMatches(ctx context.Context, key *signingKey) {
+	t.ReceiverVerifyyouSignatureMatches.Add(ctx, 0, key.attributes...)
 }
 
-func (t *telemetry) countMatch(ctx context.Context, place string) {
-	options, _ := t.secrets.Load(place)
-	t.ReceiverVerifyyouSignatureMatches.Add(ctx, 1, options.([]metric.AddOption)...)
+func (t *telemetry) countMatch(ctx context.Context, key *signingKey) {
+	t.ReceiverVerifyyouSignatureMatches.Add(ctx, 1, key.attributes...)
 }
 
 func (t *telemetry) countHeaderMismatch(ctx context.Context) {

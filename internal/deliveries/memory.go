@@ -6,15 +6,11 @@
 package deliveries
 
 import (
-	"errors"
 	"sync"
 	"time"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
-
-// ErrAbandoned is the error of a delivery whose first one ended without saying how, as it does in a panic.
-var ErrAbandoned = errors.New("the delivery that was waited for did not end")
 
 // Memory remembers events for a window of time, the newest so many of them. It is safe for concurrent use.
 //
@@ -28,76 +24,85 @@ type Memory struct {
 	known     map[event.ID]struct{}
 	queue     ring
 	forgotten int64
-	inFlight  map[event.ID]*flight
+	inFlight  map[event.ID]*Flight
 }
 
-// flight is a delivery that has not ended.
-type flight struct {
-	ended chan struct{}
-	err   error // once ended is closed
+// Flight is the delivery of an event by one who has begun it, for which others may wait. Its zero value is one that has
+// not begun.
+type Flight struct {
+	id    event.ID
+	ended chan struct{} // nil while nobody waits
+	err   error
 }
 
-// New returns an empty Memory. Both of its bounds must be positive.
-func New(window time.Duration, maxEntries int) *Memory {
+// Ended returns a channel that is closed when the delivery has ended. It is for those who wait.
+func (f *Flight) Ended() <-chan struct{} {
+	return f.ended
+}
+
+// Err returns what the delivery has ended with. It must have.
+func (f *Flight) Err() error {
+	return f.err
+}
+
+// NewMemory returns an empty Memory. Both of its bounds must be positive.
+func NewMemory(window time.Duration, maxEntries int) *Memory {
 	return &Memory{
 		window:     window,
 		maxEntries: maxEntries,
 		known:      map[event.ID]struct{}{},
-		inFlight:   map[event.ID]*flight{},
+		inFlight:   map[event.ID]*Flight{},
 	}
 }
 
-// Do delivers an event, unless it has been delivered; then it reports true. It is remembered if deliver returns nil.
-// While the same event is being delivered, Do calls wait with a channel that is closed at the end of that, and shares
-// its error; wait can give up with an error of its own.
-func (m *Memory) Do(id event.ID, now func() time.Time, wait func(ended <-chan struct{}) error, deliver func() error) (duplicate bool, err error) {
-	f, state := m.begin(id, now())
-	switch state {
-	case delivered:
-		return true, nil
-	case delivering:
-		if err := wait(f.ended); err != nil {
-			return false, err
-		}
-		return f.err == nil, f.err
-	}
-	f.err = ErrAbandoned // until deliver has returned: it may panic
-	defer func() { m.end(id, f, now()) }()
-	f.err = deliver()
-	return false, f.err
-}
+// State is what Begin finds of an event.
+type State int
 
-type state int
-
+// An event is new to who must deliver it now, and then call End; or it is under way with another, who may be waited
+// for; or it has been delivered.
 const (
-	unknown state = iota
-	delivering
-	delivered
+	New State = iota
+	UnderWay
+	Delivered
 )
 
-func (m *Memory) begin(id event.ID, now time.Time) (*flight, state) {
+// Begin makes f the delivery of an event at a time, unless that is done or another one is under way, which it returns
+// then.
+func (m *Memory) Begin(f *Flight, id event.ID, now time.Time) (*Flight, State) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forgetOld(now)
 	if _, ok := m.known[id]; ok {
-		return nil, delivered
+		return nil, Delivered
 	}
-	if f, ok := m.inFlight[id]; ok {
-		return f, delivering
+	if first, ok := m.inFlight[id]; ok {
+		if first.ended == nil {
+			first.ended = make(chan struct{})
+		}
+		return first, UnderWay
 	}
-	f := &flight{ended: make(chan struct{})}
+	f.id = id
 	m.inFlight[id] = f
-	return f, unknown
+	return f, New
 }
 
-func (m *Memory) end(id event.ID, f *flight, now time.Time) {
+// End ends a delivery at a time. The event is remembered if err is nil; otherwise its next delivery is a first one, and
+// those who wait share the error. After the first End of a delivery, others do nothing, and so does the End of one that
+// has not begun.
+func (m *Memory) End(f *Flight, err error, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.inFlight, id)
-	if f.err == nil {
-		m.remember(id, now)
+	if m.inFlight[f.id] != f {
+		return
 	}
-	close(f.ended)
+	f.err = err
+	delete(m.inFlight, f.id)
+	if err == nil {
+		m.remember(f.id, now)
+	}
+	if f.ended != nil {
+		close(f.ended)
+	}
 }
 
 func (m *Memory) remember(id event.ID, now time.Time) {

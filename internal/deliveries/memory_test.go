@@ -30,51 +30,57 @@ func id(n int) (id event.ID) {
 	return id
 }
 
-func at(t time.Time) func() time.Time {
-	return func() time.Time { return t }
-}
-
-func wait(ended <-chan struct{}) error {
-	<-ended
-	return nil
-}
-
 func take() error { return nil }
 
 func refuse() error { return errRefused }
 
+// do delivers an event as the receiver does.
+func do(m *Memory, n int, now time.Time, deliver func() error) (duplicate bool, err error) {
+	f, state := m.Begin(new(Flight), id(n), now)
+	switch state {
+	case Delivered:
+		return true, nil
+	case UnderWay:
+		<-f.Ended()
+		return f.Err() == nil, f.Err()
+	}
+	err = deliver()
+	m.End(f, err, now)
+	return false, err
+}
+
 // remembers reports whether an event is taken for a duplicate, and leaves no trace.
 func remembers(m *Memory, n int, now time.Time) bool {
-	duplicate, _ := m.Do(id(n), at(now), wait, refuse)
+	duplicate, _ := do(m, n, now, refuse)
 	return duplicate
 }
 
 func deliver(t *testing.T, m *Memory, n int, now time.Time) {
 	t.Helper()
-	duplicate, err := m.Do(id(n), at(now), wait, take)
+	duplicate, err := do(m, n, now, take)
 	require.NoError(t, err)
 	require.False(t, duplicate)
 }
 
 func TestDuplicate(t *testing.T) {
-	m := New(time.Hour, 10)
+	m := NewMemory(time.Hour, 10)
 	deliver(t, m, 1, start)
-	duplicate, err := m.Do(id(1), at(start), wait, func() error { panic("not again") })
+	duplicate, err := do(m, 1, start, func() error { panic("not again") })
 	require.NoError(t, err)
 	assert.True(t, duplicate)
 	assert.False(t, remembers(m, 2, start))
 }
 
 func TestRefusedIsNotRemembered(t *testing.T) {
-	m := New(time.Hour, 10)
-	duplicate, err := m.Do(id(1), at(start), wait, refuse)
+	m := NewMemory(time.Hour, 10)
+	duplicate, err := do(m, 1, start, refuse)
 	require.ErrorIs(t, err, errRefused)
 	assert.False(t, duplicate)
 	deliver(t, m, 1, start)
 }
 
 func TestWindow(t *testing.T) {
-	m := New(time.Hour, 10)
+	m := NewMemory(time.Hour, 10)
 	deliver(t, m, 1, start)
 	deliver(t, m, 2, start.Add(30*time.Minute))
 	assert.True(t, remembers(m, 1, start.Add(time.Hour-1)))
@@ -84,7 +90,7 @@ func TestWindow(t *testing.T) {
 }
 
 func TestOldestFirstOut(t *testing.T) {
-	m := New(time.Hour, 3)
+	m := NewMemory(time.Hour, 3)
 	for n := range 3 {
 		deliver(t, m, n, start)
 	}
@@ -100,11 +106,11 @@ func TestOldestFirstOut(t *testing.T) {
 // TestInFlight shows that who comes while an event is delivered shares the end of it.
 func TestInFlight(t *testing.T) {
 	for _, end := range []error{nil, errRefused} {
-		m := New(time.Hour, 10)
+		m := NewMemory(time.Hour, 10)
 		arrived, release := make(chan struct{}), make(chan struct{})
 		var first, waiting sync.WaitGroup
 		first.Go(func() {
-			duplicate, err := m.Do(id(1), at(start), wait, func() error {
+			duplicate, err := do(m, 1, start, func() error {
 				close(arrived)
 				<-release
 				return end
@@ -116,7 +122,7 @@ func TestInFlight(t *testing.T) {
 		var delivered atomic.Int32
 		for range 10 {
 			waiting.Go(func() {
-				duplicate, err := m.Do(id(1), at(start), wait, func() error {
+				duplicate, err := do(m, 1, start, func() error {
 					delivered.Add(1)
 					return end
 				})
@@ -134,53 +140,24 @@ func TestInFlight(t *testing.T) {
 	}
 }
 
-func TestWaiterLeaves(t *testing.T) {
-	m := New(time.Hour, 10)
-	arrived, release := make(chan struct{}), make(chan struct{})
-	var first sync.WaitGroup
-	first.Go(func() {
-		_, err := m.Do(id(1), at(start), wait, func() error {
-			close(arrived)
-			<-release
-			return nil
-		})
-		assert.NoError(t, err)
-	})
-	<-arrived
-	_, err := m.Do(id(1), at(start), func(<-chan struct{}) error { return errRefused }, take)
-	require.ErrorIs(t, err, errRefused)
-	close(release)
-	first.Wait()
+// TestEndedOnce shows that only the first end of a delivery counts, also where the next delivery has begun.
+func TestEndedOnce(t *testing.T) {
+	m := NewMemory(time.Hour, 10)
+	abandoned, _ := m.Begin(new(Flight), id(1), start)
+	m.End(abandoned, errRefused, start)
+	_, state := m.Begin(new(Flight), id(1), start)
+	assert.Equal(t, New, state)
+	m.End(abandoned, nil, start)
+	second, state := m.Begin(new(Flight), id(1), start)
+	assert.Equal(t, UnderWay, state)
+	m.End(second, nil, start)
 	assert.True(t, remembers(m, 1, start))
-}
-
-func TestPanicReleasesAll(t *testing.T) {
-	m := New(time.Hour, 10)
-	arrived, release := make(chan struct{}), make(chan struct{})
-	var all sync.WaitGroup
-	all.Go(func() {
-		assert.Panics(t, func() {
-			_, _ = m.Do(id(1), at(start), wait, func() error {
-				close(arrived)
-				<-release
-				panic("broken")
-			})
-		})
-	})
-	<-arrived
-	all.Go(func() {
-		_, err := m.Do(id(1), at(start), wait, func() error { return ErrAbandoned })
-		assert.ErrorIs(t, err, ErrAbandoned)
-	})
-	close(release)
-	all.Wait()
-	deliver(t, m, 1, start)
 }
 
 // TestConcurrently delivers each event from many goroutines at once: one of them delivers, the others are duplicates.
 func TestConcurrently(t *testing.T) {
 	const events, goroutines = 500, 16
-	m := New(time.Hour, events)
+	m := NewMemory(time.Hour, events)
 	taken := make([]atomic.Int32, events)
 	var duplicates atomic.Int32
 	var wg sync.WaitGroup
@@ -188,7 +165,7 @@ func TestConcurrently(t *testing.T) {
 		wg.Go(func() {
 			for i := range events {
 				n := (i + g*31) % events
-				duplicate, err := m.Do(id(n), at(start), wait, func() error {
+				duplicate, err := do(m, n, start, func() error {
 					taken[n].Add(1)
 					return nil
 				})
@@ -235,7 +212,7 @@ func (d *disk) read(segment uint64) ([]byte, error) {
 // TestRestore saves a memory after each of many steps, in which the oldest go, and restores it.
 func TestRestore(t *testing.T) {
 	const entries = 10_000
-	m := New(time.Hour, entries)
+	m := NewMemory(time.Hour, entries)
 	d := &disk{segments: map[uint64][]byte{}}
 	n := 0
 	for _, step := range []int{0, 1, 1, 0, 100, 4000, 4096, 9000, 1, 20_000, 0, 3} {
@@ -244,7 +221,7 @@ func TestRestore(t *testing.T) {
 			n++
 		}
 		d.save(m)
-		restored := New(time.Hour, entries)
+		restored := NewMemory(time.Hour, entries)
 		require.NoError(t, restored.Restore(d.held, d.read, start))
 		assert.Equal(t, m.known, restored.known)
 		assert.Equal(t, m.queue.length(), restored.queue.length())
@@ -258,20 +235,20 @@ func TestRestore(t *testing.T) {
 	d.save(m)
 	assert.Equal(t, written, d.written, "nothing has changed")
 
-	smaller := New(time.Hour, 10)
+	smaller := NewMemory(time.Hour, 10)
 	require.NoError(t, smaller.Restore(d.held, d.read, start))
 	assert.False(t, remembers(smaller, n-11, start))
 	assert.True(t, remembers(smaller, n-10, start))
-	later := New(time.Hour, entries)
+	later := NewMemory(time.Hour, entries)
 	require.NoError(t, later.Restore(d.held, d.read, start.Add(2*time.Hour)))
 	assert.Zero(t, later.queue.length())
 	deliver(t, later, 0, start)
 	d.save(later)
-	require.NoError(t, New(time.Hour, entries).Restore(d.held, d.read, start))
+	require.NoError(t, NewMemory(time.Hour, entries).Restore(d.held, d.read, start))
 }
 
 func TestRestoreDamaged(t *testing.T) {
-	m := New(time.Hour, 10_000)
+	m := NewMemory(time.Hour, 10_000)
 	for n := range 6000 {
 		deliver(t, m, n, start)
 	}
@@ -288,7 +265,7 @@ func TestRestoreDamaged(t *testing.T) {
 			d := &disk{segments: map[uint64][]byte{}}
 			d.save(m)
 			damage(d)
-			restored := New(time.Hour, 10_000)
+			restored := NewMemory(time.Hour, 10_000)
 			require.Error(t, restored.Restore(d.held, d.read, start))
 			assert.Zero(t, restored.queue.length())
 			deliver(t, restored, 1, start)
@@ -302,9 +279,9 @@ func BenchmarkBytesAnEntry(b *testing.B) {
 		b.Run(strconv.Itoa(entries), func(b *testing.B) {
 			for b.Loop() {
 				before := heap()
-				m := New(time.Hour, entries)
+				m := NewMemory(time.Hour, entries)
 				for n := range entries {
-					_, _ = m.Do(id(n), at(start), wait, take)
+					_, _ = do(m, n, start, take)
 				}
 				b.ReportMetric(float64(heap()-before)/float64(entries), "B/entry")
 				runtime.KeepAlive(m)
@@ -324,15 +301,14 @@ func heap() uint64 {
 func BenchmarkRemember(b *testing.B) {
 	for _, entries := range []int{1000, 100_000, 1_000_000} {
 		b.Run(strconv.Itoa(entries), func(b *testing.B) {
-			m := New(time.Hour, entries)
+			m := NewMemory(time.Hour, entries)
 			n := 0
 			for ; n < entries; n++ {
-				_, _ = m.Do(id(n), at(start), wait, take)
+				_, _ = do(m, n, start, take)
 			}
-			now := at(start)
 			b.ReportAllocs()
 			for b.Loop() {
-				_, _ = m.Do(id(n), now, wait, take)
+				_, _ = do(m, n, start, take)
 				n++
 			}
 		})

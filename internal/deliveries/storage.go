@@ -73,7 +73,7 @@ var errSegment = errors.New("it does not hold what it should")
 // Restore makes an empty Memory remember a range that is in storage, of which read returns the segments. With an error
 // it is left empty. What is beyond its bounds is forgotten.
 func (m *Memory) Restore(stored Range, read func(segment uint64) ([]byte, error), now time.Time) error {
-	restored := New(m.window, m.maxEntries)
+	restored := NewMemory(m.window, m.maxEntries)
 	restored.queue.head, restored.queue.tail = stored.Head, stored.Head
 	first, end := stored.segments()
 	for segment := first; segment < end; segment++ {
