@@ -6,7 +6,7 @@ MODULES   := . cmd/verifyyougen e2e
 
 .PHONY: help
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Without a secret of your own in the environment, this one is used.
 LOCAL_SECRET := local-test-secret
@@ -32,7 +32,7 @@ RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race)
 .PHONY: build
 build: $(COLLECTOR) ## Build bin/otelcol-verifyyou, a Collector with the receiver
 
-SOURCES := $(shell find . -name '*.go' -not -name '*_test.go' -not -path './bin/*' -not -path './build/*' -not -path './cmd/*' -not -path './e2e/*')
+SOURCES := $(shell find . -name '*.go' -not -name '*_test.go' -not -path './bin/*' -not -path './build/*' -not -path './cmd/*' -not -path './e2e/*' -not -path './bench/*')
 
 $(COLLECTOR): builder-config.yaml go.mod $(SOURCES)
 	@echo "Building $@. The first build downloads and compiles the Collector, which takes minutes; later ones take seconds."
@@ -53,7 +53,7 @@ generate: ## Make the files that mdatagen generates from metadata.yaml
 lint: ## Run golangci-lint on all modules (the first time it is built, which takes minutes)
 	@mkdir -p bin
 	go build $(TOOLS) -o bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
-	@for m in $(MODULES); do echo "== $$m"; (cd $$m && "$(CURDIR)/bin/golangci-lint" run ./...) || exit 1; done
+	@for m in $(MODULES) bench; do echo "== $$m"; (cd $$m && "$(CURDIR)/bin/golangci-lint" run ./...) || exit 1; done
 
 FUZZTIME := 30s
 
@@ -70,6 +70,24 @@ MINUTES := 2
 .PHONY: soak
 soak: build ## Let things fail around the Collector for MINUTES (2), and compare what arrived with what was sent
 	cd e2e && go run ./soak -duration $$(($(MINUTES) * 30))s
+
+ROUNDS := 15
+
+.PHONY: bench
+bench: bin/bench ## Compare what a webhook costs here with what it costs a bare server and other receivers
+	bin/bench -rounds $(ROUNDS)
+
+.PHONY: bench-process
+bench-process: build bin/bench ## Measure latency and memory of bin/otelcol-verifyyou under load
+	bin/bench -collector $(COLLECTOR)
+
+.PHONY: bench-steps
+bench-steps: ## Measure each step of a request, and how cost grows
+	go test -run '^$$' -bench . . ./internal/counters ./internal/deliveries
+
+.PHONY: bin/bench
+bin/bench:
+	cd bench && go build -o ../$@ .
 
 .PHONY: clean
 clean: ## Remove what was built
