@@ -101,7 +101,7 @@ func (r *verifyyouReceiver) load(ctx context.Context) error {
 	r.state.instanceID = saved.InstanceID
 	r.reset()
 	if r.counters != nil && saved.Counters != nil {
-		err := r.counters.Restore(*saved.Counters)
+		err := r.counters.Restore(saved.Counters)
 		switch {
 		case errors.Is(err, counters.ErrOtherSettings):
 			r.settings.Logger.Info("The counters begin anew", zap.Error(err))

@@ -18,8 +18,12 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/bounds"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
+
+// idle is how long a tracker without an event keeps its place.
+const idle = 7 * 24 * time.Hour
 
 var start = time.Date(2026, 6, 9, 17, 0, 0, 0, time.UTC)
 
@@ -40,10 +44,10 @@ type exported struct {
 	value     int64
 }
 
-// points is what a flush exports, by attributes written as "stage/outcome/tracker".
-type points map[string][]exported
+// exports is what a flush exports, by attributes written as "stage/outcome/tracker".
+type exports map[string][]exported
 
-func (p points) values() map[string]int64 {
+func (p exports) values() map[string]int64 {
 	values := map[string]int64{}
 	for name, all := range p {
 		values[name] = all[len(all)-1].value
@@ -51,7 +55,7 @@ func (p points) values() map[string]int64 {
 	return values
 }
 
-func (p points) total() (sum int64) {
+func (p exports) total() (sum int64) {
 	for _, v := range p.values() {
 		sum += v
 	}
@@ -63,10 +67,13 @@ func nonzero(values map[string]int64) map[string]int64 {
 	return values
 }
 
-func readPoints(md pmetric.Metrics) points {
-	p := points{}
-	dps := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Sum().DataPoints()
-	for _, dp := range dps.All() {
+func readPoints(md pmetric.Metrics) exports {
+	p := exports{}
+	metrics := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics()
+	if metrics.Len() == 0 {
+		return p
+	}
+	for _, dp := range metrics.At(0).Sum().DataPoints().All() {
 		var name []string
 		for _, attr := range []string{AttrStage, AttrOutcome, AttrTracker, AttrStep} {
 			if v, ok := dp.Attributes().Get(attr); ok {
@@ -79,17 +86,17 @@ func readPoints(md pmetric.Metrics) points {
 	return p
 }
 
-func flush(t *testing.T, c *Events, now time.Time) points {
+func take(t *testing.T, c *Events, now time.Time) exports {
 	t.Helper()
 	return export(t, c, now, false)
 }
 
-func lastFlush(t *testing.T, c *Events, now time.Time) points {
+func lastFlush(t *testing.T, c *Events, now time.Time) exports {
 	t.Helper()
 	return export(t, c, now, true)
 }
 
-func export(t *testing.T, c *Events, now time.Time, last bool) points {
+func export(t *testing.T, c *Events, now time.Time, last bool) exports {
 	t.Helper()
 	x := c.Export(now, last)
 	defer x.End()
@@ -135,23 +142,23 @@ func TestMetric(t *testing.T) {
 
 func TestCumulativeBeginsWithZero(t *testing.T) {
 	c := NewEvents(settings(), start)
-	p := flush(t, c, at(0))
+	p := take(t, c, at(0))
 	assert.Len(t, p, 10, "all known stages are there from the start")
 	assert.Empty(t, nonzero(p.values()))
 
 	c.Add(of("verification_started", ""), at(1))
 	c.Add(of("verification_started", "spring"), at(1))
 	c.Add(of("verification_started", "spring"), at(1))
-	p = flush(t, c, at(2))
+	p = take(t, c, at(2))
 	assert.Len(t, p, 20, "a tracker brings a whole funnel")
 	assert.Equal(t, map[string]int64{"verification_started/progress": 1}, nonzero(p.values()), "a new series begins with 0")
 	assert.Equal(t, []exported{{at(1), at(2), 0}}, p["verification_started/progress/spring"])
 
-	p = flush(t, c, at(3))
+	p = take(t, c, at(3))
 	assert.Equal(t, map[string]int64{"verification_started/progress": 1, "verification_started/progress/spring": 2}, nonzero(p.values()))
 	assert.Equal(t, []exported{{at(1), at(3), 2}}, p["verification_started/progress/spring"])
 	assert.Equal(t, []exported{{at(0), at(3), 1}}, p["verification_started/progress"])
-	assert.Equal(t, p.values(), flush(t, c, at(4)).values(), "and go on")
+	assert.Equal(t, p.values(), take(t, c, at(4)).values(), "and go on")
 }
 
 func TestCumulativeRefused(t *testing.T) {
@@ -159,15 +166,15 @@ func TestCumulativeRefused(t *testing.T) {
 	refuse(c, at(0))
 	c.Add(of("liveness_failed", ""), at(0))
 	refuse(c, at(1))
-	assert.Empty(t, nonzero(flush(t, c, at(2)).values()), "the zero that was refused is exported first")
+	assert.Empty(t, nonzero(take(t, c, at(2)).values()), "the zero that was refused is exported first")
 	refuse(c, at(3))
 	c.Add(of("liveness_failed", ""), at(3))
-	assert.EqualValues(t, 2, flush(t, c, at(4)).total())
+	assert.EqualValues(t, 2, take(t, c, at(4)).total())
 }
 
 func TestCumulativeLastFlush(t *testing.T) {
 	c := NewEvents(settings(), start)
-	flush(t, c, at(0))
+	take(t, c, at(0))
 	c.Add(of("liveness_failed", ""), at(1))
 	c.Add(of("liveness_failed", "spring"), at(1))
 	p := lastFlush(t, c, at(2))
@@ -179,9 +186,9 @@ func TestCumulativeLastFlush(t *testing.T) {
 // TestLastFlushRightAfterFlush is the case in which a zero and its count could get the same time.
 func TestLastFlushRightAfterFlush(t *testing.T) {
 	c := NewEvents(settings(), start)
-	flush(t, c, at(0))
+	take(t, c, at(0))
 	c.Add(of("liveness_failed", "spring"), at(0))
-	zero := flush(t, c, at(0))["liveness_failed/drop_off/spring"][0]
+	zero := take(t, c, at(0))["liveness_failed/drop_off/spring"][0]
 	count := lastFlush(t, c, at(0))["liveness_failed/drop_off/spring"][0]
 	assert.Zero(t, zero.value)
 	assert.EqualValues(t, 1, count.value)
@@ -190,8 +197,8 @@ func TestLastFlushRightAfterFlush(t *testing.T) {
 
 func TestClockSetBack(t *testing.T) {
 	c := NewEvents(settings(), start)
-	first := flush(t, c, at(5))["liveness_failed/drop_off"][0]
-	second := flush(t, c, at(1))["liveness_failed/drop_off"][0]
+	first := take(t, c, at(5))["liveness_failed/drop_off"][0]
+	second := take(t, c, at(1))["liveness_failed/drop_off"][0]
 	assert.True(t, second.at.After(first.at))
 }
 
@@ -199,22 +206,22 @@ func TestDelta(t *testing.T) {
 	s := settings()
 	s.Delta = true
 	c := NewEvents(s, start)
-	assert.Empty(t, flush(t, c, at(1)), "nothing has moved")
+	assert.Empty(t, take(t, c, at(1)), "nothing has moved")
 	c.Add(of("liveness_failed", ""), at(1))
 	c.Add(of("liveness_failed", "spring"), at(1))
-	assert.Equal(t, points{
+	assert.Equal(t, exports{
 		"liveness_failed/drop_off":        {{at(1), at(2), 1}},
 		"liveness_failed/drop_off/spring": {{at(1), at(2), 1}},
-	}, flush(t, c, at(2)))
-	assert.Empty(t, flush(t, c, at(3)))
+	}, take(t, c, at(2)))
+	assert.Empty(t, take(t, c, at(3)))
 
 	c.Add(of("liveness_failed", ""), at(3))
 	refuse(c, at(4))
 	c.Add(of("liveness_failed", ""), at(4))
-	assert.Equal(t, points{"liveness_failed/drop_off": {{at(3), at(5), 2}}}, flush(t, c, at(5)), "a refused flush goes with the next")
+	assert.Equal(t, exports{"liveness_failed/drop_off": {{at(3), at(5), 2}}}, take(t, c, at(5)), "a refused flush goes with the next")
 
 	c.Add(of("liveness_failed", "autumn"), at(5))
-	assert.Equal(t, points{"liveness_failed/drop_off/autumn": {{at(5), at(6), 1}}}, lastFlush(t, c, at(6)))
+	assert.Equal(t, exports{"liveness_failed/drop_off/autumn": {{at(5), at(6), 1}}}, lastFlush(t, c, at(6)))
 }
 
 func TestAttributes(t *testing.T) {
@@ -236,12 +243,12 @@ func TestAttributes(t *testing.T) {
 		s := settings()
 		s.Attributes = tt.attributes
 		c := NewEvents(s, start)
-		flush(t, c, at(0))
+		take(t, c, at(0))
 		c.Add(of("liveness_failed", ""), at(0))
 		c.Add(of("liveness_failed", "spring"), at(0))
 		c.Add(&event.Event{Stage: "new", ExternalTracker: "spring", Step: event.Number[int64]{Value: step, Valid: true}}, at(0))
-		flush(t, c, at(1))
-		assert.Equal(t, tt.want, nonzero(flush(t, c, at(2)).values()), tt.attributes)
+		take(t, c, at(1))
+		assert.Equal(t, tt.want, nonzero(take(t, c, at(2)).values()), tt.attributes)
 	}
 }
 
@@ -252,8 +259,8 @@ func TestStepIsBounded(t *testing.T) {
 	for step := int64(-1000); step < 1000; step++ {
 		c.Add(&event.Event{Stage: "a", Step: event.Number[int64]{Value: step, Valid: true}}, start)
 	}
-	flush(t, c, at(1))
-	p := flush(t, c, at(2))
+	take(t, c, at(1))
+	p := take(t, c, at(2))
 	assert.Len(t, p, maxStep+2)
 	assert.EqualValues(t, 2000, p.total())
 }
@@ -263,13 +270,13 @@ func TestTrackersAreBounded(t *testing.T) {
 	s.MaxTrackers = 2
 	c := NewEvents(s, start)
 	overflow := 0
-	for _, tracker := range []string{"a", "b", "c", "a", "c", "d", strings.Repeat("x", 257), "", Other} {
+	for _, tracker := range []string{"a", "b", "c", "a", "c", "d", strings.Repeat("x", 257), "", bounds.Other} {
 		if c.Add(of("liveness_failed", tracker), start).Tracker {
 			overflow++
 		}
 	}
-	flush(t, c, at(1))
-	p := flush(t, c, at(2))
+	take(t, c, at(1))
+	p := take(t, c, at(2))
 	assert.Equal(t, map[string]int64{
 		"liveness_failed/drop_off": 1, "liveness_failed/drop_off/a": 2, "liveness_failed/drop_off/b": 1, "liveness_failed/drop_off/_OTHER": 5,
 	}, nonzero(p.values()))
@@ -285,17 +292,17 @@ func TestTrackersByList(t *testing.T) {
 	for _, tracker := range []string{"c", "a", "b", ""} {
 		c.Add(of("liveness_failed", tracker), start)
 	}
-	flush(t, c, at(1))
+	take(t, c, at(1))
 	assert.Equal(t, map[string]int64{
 		"liveness_failed/drop_off": 1, "liveness_failed/drop_off/a": 1, "liveness_failed/drop_off/b": 1, "liveness_failed/drop_off/_OTHER": 1,
-	}, nonzero(flush(t, c, at(2)).values()))
+	}, nonzero(take(t, c, at(2)).values()))
 }
 
 func TestLongestTracker(t *testing.T) {
 	c := NewEvents(settings(), start)
 	longest := strings.Repeat("x", 256)
 	assert.False(t, c.Add(of("liveness_failed", longest), start).Tracker)
-	assert.Contains(t, flush(t, c, at(1)), "liveness_failed/drop_off/"+longest)
+	assert.Contains(t, take(t, c, at(1)), "liveness_failed/drop_off/"+longest)
 }
 
 func TestIdleTrackersEnd(t *testing.T) {
@@ -305,15 +312,15 @@ func TestIdleTrackersEnd(t *testing.T) {
 		s.Delta = delta
 		c := NewEvents(s, start)
 		c.Add(of("liveness_failed", "spring"), at(0))
-		flush(t, c, at(1))
-		week := start.Add(trackerIdle)
+		take(t, c, at(1))
+		week := start.Add(idle)
 
 		assert.True(t, c.Add(of("liveness_failed", "autumn"), week.Add(-time.Minute)).Tracker, "the place is taken")
-		flush(t, c, week)
+		take(t, c, week)
 		assert.True(t, c.Add(of("liveness_failed", "autumn"), week).Tracker, "seven days are not over")
-		flush(t, c, week.Add(time.Minute))
+		take(t, c, week.Add(time.Minute))
 		assert.False(t, c.Add(of("liveness_failed", "autumn"), week.Add(time.Minute)).Tracker)
-		p := flush(t, c, week.Add(2*time.Minute))
+		p := take(t, c, week.Add(2*time.Minute))
 		for name := range p {
 			assert.NotContains(t, name, "spring")
 		}
@@ -328,11 +335,11 @@ func TestIdleTrackersEnd(t *testing.T) {
 func TestIdleTrackerWithUnexportedCounts(t *testing.T) {
 	c := NewEvents(settings(), start)
 	c.Add(of("liveness_failed", "spring"), at(0))
-	late := start.Add(2 * trackerIdle)
+	late := start.Add(2 * idle)
 	refuse(c, late)
-	assert.EqualValues(t, 0, flush(t, c, late.Add(1*time.Minute)).total())
-	assert.EqualValues(t, 1, flush(t, c, late.Add(2*time.Minute)).total())
-	assert.EqualValues(t, 0, flush(t, c, late.Add(3*time.Minute)).total(), "now it has ended")
+	assert.EqualValues(t, 0, take(t, c, late.Add(1*time.Minute)).total())
+	assert.EqualValues(t, 1, take(t, c, late.Add(2*time.Minute)).total())
+	assert.EqualValues(t, 0, take(t, c, late.Add(3*time.Minute)).total(), "now it has ended")
 }
 
 func TestStagesAreBounded(t *testing.T) {
@@ -347,8 +354,8 @@ func TestStagesAreBounded(t *testing.T) {
 	if c.Add(of(strings.Repeat("x", 65), ""), start).Stage {
 		overflow++
 	}
-	flush(t, c, at(1))
-	values := nonzero(flush(t, c, at(2)).values())
+	take(t, c, at(1))
+	values := nonzero(take(t, c, at(2)).values())
 	assert.EqualValues(t, 9, values["_OTHER/unknown"])
 	assert.EqualValues(t, 2, values["new_00/unknown"])
 	assert.Len(t, values, 33)
@@ -407,7 +414,7 @@ func TestExactUnderConcurrency(t *testing.T) {
 						tracker := fmt.Sprintf("t%d", i%12)
 						o := c.Add(of(stage, tracker), start)
 						if o.Tracker {
-							tracker = Other
+							tracker = bounds.Other
 						}
 						truth[g][stage+"/"+string(event.OutcomeOf(stage))+"/"+tracker]++
 					}
@@ -440,21 +447,21 @@ func restart(t *testing.T, c *Events, s Settings, now time.Time) *Events {
 	var state State
 	require.NoError(t, json.Unmarshal(text, &state))
 	restored := NewEvents(s, now)
-	require.NoError(t, restored.Restore(state))
+	require.NoError(t, restored.Restore(&state))
 	return restored
 }
 
 func TestRestart(t *testing.T) {
 	c := NewEvents(settings(), start)
-	flush(t, c, at(0))
+	take(t, c, at(0))
 	c.Add(of("liveness_failed", "spring"), at(1))
 	c.Add(of("a_new_stage", ""), at(1))
-	flush(t, c, at(2))
+	take(t, c, at(2))
 	c.Add(of("liveness_failed", "spring"), at(3))
 	before := lastFlush(t, c, at(4))
 
 	c = restart(t, c, settings(), at(5))
-	after := flush(t, c, at(6))
+	after := take(t, c, at(6))
 	assert.Equal(t, before.values(), after.values())
 	for name, all := range after {
 		require.Len(t, all, 1, name)
@@ -462,13 +469,13 @@ func TestRestart(t *testing.T) {
 	}
 	c.Add(of("liveness_failed", "spring"), at(6))
 	c.Add(of("liveness_failed", "autumn"), at(6))
-	p := flush(t, c, at(7))
+	p := take(t, c, at(7))
 	assert.EqualValues(t, 3, p["liveness_failed/drop_off/spring"][0].value)
 	assert.Equal(t, []exported{{at(6), at(7), 0}}, p["liveness_failed/drop_off/autumn"], "new series begin with 0")
-	assert.Contains(t, flush(t, c, start.Add(trackerIdle)), "liveness_failed/drop_off/spring")
-	c = restart(t, c, settings(), start.Add(trackerIdle))
-	flush(t, c, start.Add(trackerIdle+7*time.Minute))
-	assert.NotContains(t, flush(t, c, start.Add(trackerIdle+8*time.Minute)), "liveness_failed/drop_off/spring", "seven days, the restart included")
+	assert.Contains(t, take(t, c, start.Add(idle)), "liveness_failed/drop_off/spring")
+	c = restart(t, c, settings(), start.Add(idle))
+	take(t, c, start.Add(idle+7*time.Minute))
+	assert.NotContains(t, take(t, c, start.Add(idle+8*time.Minute)), "liveness_failed/drop_off/spring", "seven days, the restart included")
 }
 
 func TestRestartDelta(t *testing.T) {
@@ -476,22 +483,22 @@ func TestRestartDelta(t *testing.T) {
 	s.Delta = true
 	c := NewEvents(s, start)
 	c.Add(of("liveness_failed", ""), at(1))
-	flush(t, c, at(2))
+	take(t, c, at(2))
 	c.Add(of("liveness_failed", ""), at(3))
 
 	x := c.Export(at(4), true) // refused
 	state := x.State()
 	x.End()
 	restored := NewEvents(s, at(10))
-	require.NoError(t, restored.Restore(state))
-	assert.Equal(t, points{"liveness_failed/drop_off": {{at(2), at(11), 1}}}, flush(t, restored, at(11)), "what was not sent is sent")
-	assert.Empty(t, flush(t, restart(t, restored, s, at(12)), at(13)), "and what was sent is not")
+	require.NoError(t, restored.Restore(&state))
+	assert.Equal(t, exports{"liveness_failed/drop_off": {{at(2), at(11), 1}}}, take(t, restored, at(11)), "what was not sent is sent")
+	assert.Empty(t, take(t, restart(t, restored, s, at(12)), at(13)), "and what was sent is not")
 }
 
 // TestStateIsNotBelowExport shows the promise of State while events come.
 func TestStateIsNotBelowExport(t *testing.T) {
 	c := NewEvents(settings(), start)
-	flush(t, c, at(0))
+	take(t, c, at(0))
 	done := make(chan struct{})
 	var adding sync.WaitGroup
 	for range 4 {
@@ -510,8 +517,8 @@ func TestStateIsNotBelowExport(t *testing.T) {
 		x := c.Export(at(i+1), false)
 		state := x.State()
 		restored := NewEvents(settings(), start)
-		require.NoError(t, restored.Restore(state))
-		assert.GreaterOrEqual(t, flush(t, restored, at(i+1)).total(), readPoints(x.Metrics).total())
+		require.NoError(t, restored.Restore(&state))
+		assert.GreaterOrEqual(t, take(t, restored, at(i+1)).total(), readPoints(x.Metrics).total())
 		x.Commit()
 		x.End()
 	}
@@ -530,14 +537,14 @@ func TestRestoreUnderOtherSettings(t *testing.T) {
 	fewer := restart(t, c, s, at(1))
 	fewer.Add(of("liveness_failed", "c"), at(1))
 	fewer.Add(of("liveness_failed", "e"), at(1))
-	p := flush(t, fewer, at(2))
+	p := take(t, fewer, at(2))
 	assert.EqualValues(t, 2, p["liveness_failed/drop_off/c"][0].value, "who had a place keeps it")
 	assert.EqualValues(t, 2, p["liveness_failed/drop_off/_OTHER"][0].value)
 
 	s.Trackers = []string{"a"}
 	listed := restart(t, c, s, at(1))
 	listed.Add(of("liveness_failed", "b"), at(1))
-	assert.Equal(t, map[string]int64{"liveness_failed/drop_off/a": 1, "liveness_failed/drop_off/_OTHER": 2}, nonzero(flush(t, listed, at(2)).values()))
+	assert.Equal(t, map[string]int64{"liveness_failed/drop_off/a": 1, "liveness_failed/drop_off/_OTHER": 2}, nonzero(take(t, listed, at(2)).values()))
 }
 
 func TestRestoreRefuses(t *testing.T) {
@@ -546,18 +553,23 @@ func TestRestoreRefuses(t *testing.T) {
 	good := x.State()
 	x.End()
 	for name, change := range map[string]func(*State){
-		"other attributes":  func(s *State) { s.Attributes = []string{AttrStage} },
+		"other attributes": func(s *State) {
+			s.Metrics["verifyyou.events"] = Metric{CountedBy: [4]string{AttrStage}, Series: s.Metrics["verifyyou.events"].Series}
+		},
 		"other temporality": func(s *State) { s.Delta = true },
-		"negative value":    func(s *State) { s.Series[0].Value = -1 },
-		"exported too much": func(s *State) { s.Series[0].Exported = 1 },
-		"no creation":       func(s *State) { s.Series[0].Created = time.Time{} },
+		"negative value":    func(s *State) { s.Metrics["verifyyou.events"].Series[0].Value = -1 },
+		"exported too much": func(s *State) { s.Metrics["verifyyou.events"].Series[0].Exported = 1 },
+		"no creation":       func(s *State) { s.Metrics["verifyyou.events"].Series[0].Created = time.Time{} },
 	} {
 		bad := good
-		bad.Series = slices.Clone(good.Series)
+		bad.Metrics = map[string]Metric{"verifyyou.events": good.Metrics["verifyyou.events"]}
+		m := bad.Metrics["verifyyou.events"]
+		m.Series = slices.Clone(m.Series)
+		bad.Metrics["verifyyou.events"] = m
 		change(&bad)
 		restored := NewEvents(settings(), at(1))
-		require.Error(t, restored.Restore(bad), name)
-		assert.Len(t, flush(t, restored, at(2)), 10, name)
+		require.Error(t, restored.Restore(&bad), name)
+		assert.Len(t, take(t, restored, at(2)), 10, name)
 	}
 }
 
@@ -581,8 +593,8 @@ func BenchmarkFlush(b *testing.B) {
 				export.Commit()
 				export.End()
 				// An event keeps its tracker, and its series, from ending.
-				for name := range c.trackers.seen {
-					c.trackers.find(name, now)
+				for name := range c.trackers.Seen() {
+					c.trackers.Bound(name, now)
 				}
 			}
 			require.Equal(b, series, points)
