@@ -50,26 +50,44 @@ func (*eventFlags) excludedBy(other string, cmd *cobra.Command) {
 	}
 }
 
-// body returns the event as VerifyYou writes it: its order of the fields, its
-// spaces after comma and colon (for which json.Marshal has no setting).
-func (e *eventFlags) body(cmd *cobra.Command) ([]byte, error) {
+// event returns the event that the flags make.
+func (e *eventFlags) event(cmd *cobra.Command) event {
 	given := func(flag string, value, otherwise any) any {
 		if cmd.Flags().Changed(flag) {
 			return value
 		}
 		return otherwise
 	}
+	return event{
+		stage:           e.stage,
+		step:            given("step", e.step, nil),
+		occurredAt:      given("occurred-at", e.occurredAt, time.Now().UTC().Format(occurredAtLayout)),
+		verificationID:  given("verification-id", e.verificationID, newVerificationID()),
+		externalID:      given("external-id", e.externalID, nil),
+		externalTracker: given("external-tracker", e.externalTracker, nil),
+		trustScore:      given("trust-score", e.trustScore, nil),
+	}
+}
+
+// event is the values of an event's fields, of which nil is null.
+type event struct {
+	stage, step, occurredAt, verificationID, externalID, externalTracker, trustScore any
+}
+
+// body returns the event as VerifyYou writes it: its order of the fields, its
+// spaces after comma and colon (for which json.Marshal has no setting).
+func (e event) body() ([]byte, error) {
 	fields := []struct {
 		name  string
 		value any
 	}{
 		{"stage", e.stage},
-		{"step", given("step", e.step, nil)},
-		{"occurred_at", given("occurred-at", e.occurredAt, time.Now().UTC().Format(occurredAtLayout))},
-		{"verification_id", given("verification-id", e.verificationID, newVerificationID())},
-		{"external_id", given("external-id", e.externalID, nil)},
-		{"external_tracker", given("external-tracker", e.externalTracker, nil)},
-		{"trust_score", given("trust-score", e.trustScore, nil)},
+		{"step", e.step},
+		{"occurred_at", e.occurredAt},
+		{"verification_id", e.verificationID},
+		{"external_id", e.externalID},
+		{"external_tracker", e.externalTracker},
+		{"trust_score", e.trustScore},
 	}
 	members := make([]string, len(fields))
 	for i, field := range fields {

@@ -1,8 +1,8 @@
 // Copyright The VerifyYou Receiver Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command verifyyougen signs and posts events like those of VerifyYou, to try
-// out a receiver without a VerifyYou account.
+// Command verifyyougen signs and posts events like those of VerifyYou, one or
+// those of many people, to try out a receiver without a VerifyYou account.
 package main
 
 import (
@@ -28,7 +28,10 @@ func main() {
 // run is the whole program with its surroundings passed in, so that tests can
 // call it. It returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root := newRootCommand() //nolint:contextcheck // cobra hands ctx on
+	return execute(ctx, newRootCommand(new(simulateCommand)), args, stdin, stdout, stderr) //nolint:contextcheck // cobra hands ctx on
+}
+
+func execute(ctx context.Context, root *cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -49,19 +52,20 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // other error, cobra's own included, is wrong usage.
 type failure struct{ error }
 
-func newRootCommand() *cobra.Command {
+func newRootCommand(simulate *simulateCommand) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "verifyyougen",
 		Short: "Sign and post events like those of VerifyYou",
 		Long: `verifyyougen signs and posts events like those of VerifyYou, to try out an
 OpenTelemetry Collector with the verifyyou receiver.`,
 		Example: `  export VERIFYYOU_SIGNING_SECRET=whsec_test
-  verifyyougen send --stage liveness_failed`,
+  verifyyougen send --stage liveness_failed
+  verifyyougen simulate --speed 10`,
 		SilenceUsage:       true,
 		SilenceErrors:      true,
 		DisableSuggestions: true, // they would make an error longer than a line
 		CompletionOptions:  cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.AddCommand(newSendCommand())
+	root.AddCommand(newSendCommand(), simulate.command())
 	return root
 }

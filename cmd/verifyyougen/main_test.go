@@ -48,10 +48,12 @@ func runWith(t *testing.T, stdin string, args ...string) result {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{}, {"--help"}, {"send", "--help"}} {
+	for command, args := range map[string][]string{
+		"": {}, "[command]": {"--help"}, "send": {"send", "--help"}, "simulate": {"simulate", "--help"},
+	} {
 		var stdout, stderr bytes.Buffer
 		require.Equal(t, exitOK, run(t.Context(), args, nil, &stdout, &stderr))
-		assert.Contains(t, stdout.String(), "verifyyougen send")
+		assert.Contains(t, stdout.String(), "verifyyougen "+command)
 		assert.Empty(t, stderr.String())
 	}
 }
@@ -80,6 +82,26 @@ func TestWrongUsage(t *testing.T) {
 		"body and external-id":         {[]string{"send", "--body", "-", "--external-id", "x"}, "[body external-id]"},
 		"body and external-tracker":    {[]string{"send", "--body", "-", "--external-tracker", "x"}, "[body external-tracker]"},
 		"body and trust-score":         {[]string{"send", "--body", "-", "--trust-score", "1"}, "[body trust-score]"},
+		"no verifications":             {[]string{"simulate", "--verifications", "0"}, "--verifications 0"},
+		"no duration":                  {[]string{"simulate", "--duration", "0s"}, "--duration 0s"},
+		"verifications and duration":   {[]string{"simulate", "--verifications", "1", "--duration", "1s"}, "[duration verifications]"},
+		"rate of nothing":              {[]string{"simulate", "--rate", "0"}, "--rate 0"},
+		"rate of NaN":                  {[]string{"simulate", "--rate", "NaN"}, "--rate NaN"},
+		"rate of too much":             {[]string{"simulate", "--rate", "1e7"}, "--rate 1e+07"},
+		"rate of next to nothing":      {[]string{"simulate", "--rate", "1e-9"}, "100 verifications at --rate 1e-09"},
+		"slow motion":                  {[]string{"simulate", "--speed", "0.5"}, "--speed 0.5"},
+		"endless speed":                {[]string{"simulate", "--speed", "Inf"}, "--speed +Inf"},
+		"no connections":               {[]string{"simulate", "--connections", "0"}, "--connections 0"},
+		"giving up before":             {[]string{"simulate", "--give-up-after", "-1s"}, "--give-up-after -1s"},
+		"seed that is no number":       {[]string{"simulate", "--seed", "-1"}, "--seed"},
+		"simulate without scheme":      {[]string{"simulate", "--endpoint", "localhost:8787"}, "--endpoint"},
+		"scenario not there":           {[]string{"simulate", "--scenario", t.TempDir() + "/none"}, "cannot read the scenario"},
+		"scenario with a fault":        {[]string{"simulate", "--scenario", writeFile(t, "external_id: 2")}, "external_id is 2, must be from 0 to 1; stages.verification_initialized is missing"},
+		"truth that cannot be written": {[]string{"simulate", "--truth", t.TempDir()}, "cannot write the truth"},
+		"presigned into a folder":      {[]string{"simulate", "--presign", t.TempDir()}, "cannot write the requests"},
+		"presigned and posted":         {[]string{"simulate", "--presign", "x", "--connections", "1"}, "[presign connections]"},
+		"simulate with two secrets":    {[]string{"simulate", "--secret", "a", "--secret-file", "b"}, "[secret secret-file]"},
+		"simulate without a secret":    {[]string{"simulate", "--secret", ""}, errNoSecret.Error()},
 		"two secrets":                  {[]string{"send", "--secret", "a", "--secret-file", "b"}, "[secret secret-file]"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,26 +12,59 @@ import (
 	"net/http"
 	"net/url"
 	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
 )
 
 // maxAnswer is how much of an answer's body is read: it is for a person to
 // read, and the endpoint may be anything.
 const maxAnswer = 64 << 10
 
-// post sends the signed body and writes the answer to out. An answer that is
-// not 2xx is an error, as it is to VerifyYou.
-func (s *sendCommand) post(ctx context.Context, body []byte, signature string, out io.Writer) error {
-	request, err := newRequest(ctx, s.endpoint, body, signature)
-	if err != nil {
-		return err
+// targetFlags say where events go.
+type targetFlags struct {
+	endpoint string
+	timeout  time.Duration
+}
+
+func (t *targetFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&t.endpoint, "endpoint", "http://localhost:8787/webhooks/verifyyou", "`URL` to post to")
+	// Longer than the receiver's own write timeout of 30s, whose answer says more.
+	flags.DurationVar(&t.timeout, "timeout", 35*time.Second, "how long to wait for the answer")
+}
+
+// validate finds the wrong usage that cobra cannot.
+func (t *targetFlags) validate() error {
+	if t.timeout <= 0 {
+		return fmt.Errorf("--timeout %s must be more than 0", t.timeout)
 	}
-	client := http.Client{
-		Timeout: s.timeout,
+	endpoint, err := url.Parse(t.endpoint)
+	if err != nil || endpoint.Host == "" || endpoint.Scheme != "http" && endpoint.Scheme != "https" {
+		return fmt.Errorf("--endpoint %q must be a URL that begins with http:// or https://", t.endpoint)
+	}
+	return nil
+}
+
+// client returns an HTTP client; a nil transport is the default one.
+func (t *targetFlags) client(transport http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport: transport,
+		Timeout:   t.timeout,
 		// A redirect is an answer like any other: a webhook's sender need not
 		// follow it, and a POST would come out of it as a GET.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	response, err := client.Do(request)
+}
+
+// post sends the signed body and writes the answer to out. An answer that is
+// not 2xx is an error, as it is to VerifyYou.
+func (t *targetFlags) post(ctx context.Context, body []byte, signature string, out io.Writer) error {
+	request, err := newRequest(ctx, t.endpoint, body, signature)
+	if err != nil {
+		return err
+	}
+	response, err := t.client(nil).Do(request)
 	if err != nil {
 		return explain(request.URL, err)
 	}
@@ -40,10 +73,15 @@ func (s *sendCommand) post(ctx context.Context, body []byte, signature string, o
 	if err := report(out, response); err != nil {
 		return err
 	}
-	if response.StatusCode < 200 || response.StatusCode > 299 {
+	if !acknowledges(response.StatusCode) {
 		return fmt.Errorf("the endpoint answered %s", response.Status)
 	}
 	return nil
+}
+
+// acknowledges says whether an answer of a status is the last word on an event.
+func acknowledges(status int) bool {
+	return status >= 200 && status <= 299
 }
 
 func newRequest(ctx context.Context, endpoint string, body []byte, signature string) (*http.Request, error) {

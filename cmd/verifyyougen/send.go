@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -46,8 +44,7 @@ const sendExample = `  # a test event to a Collector on this machine
 
 // sendCommand is the flags of send.
 type sendCommand struct {
-	endpoint       string
-	timeout        time.Duration
+	target         targetFlags
 	bodyFile       string
 	printSignature bool
 	event          eventFlags
@@ -66,9 +63,7 @@ func newSendCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false // they are listed by what they are about
-	flags.StringVar(&s.endpoint, "endpoint", "http://localhost:8787/webhooks/verifyyou", "`URL` to post to")
-	// Longer than the receiver's own write timeout of 30s, whose answer says more.
-	flags.DurationVar(&s.timeout, "timeout", 35*time.Second, "how long to wait for the answer")
+	s.target.register(cmd)
 	s.secret.register(cmd)
 	s.event.register(cmd)
 	flags.StringVar(&s.bodyFile, "body", "", "`FILE` to send as it is, - for stdin; instead of the fields above")
@@ -96,7 +91,7 @@ func (s *sendCommand) run(cmd *cobra.Command) error {
 		}
 		return nil
 	}
-	if err := s.post(cmd.Context(), body, signature, cmd.OutOrStdout()); err != nil {
+	if err := s.target.post(cmd.Context(), body, signature, cmd.OutOrStdout()); err != nil {
 		return failure{err}
 	}
 	return nil
@@ -107,19 +102,12 @@ func (s *sendCommand) validate(cmd *cobra.Command) error {
 	if s.printSignature && !cmd.Flags().Changed("body") {
 		return errors.New("--print-signature needs --body: nobody else would have the body it signs")
 	}
-	if s.timeout <= 0 {
-		return fmt.Errorf("--timeout %s must be more than 0", s.timeout)
-	}
-	endpoint, err := url.Parse(s.endpoint)
-	if err != nil || endpoint.Host == "" || endpoint.Scheme != "http" && endpoint.Scheme != "https" {
-		return fmt.Errorf("--endpoint %q must be a URL that begins with http:// or https://", s.endpoint)
-	}
-	return nil
+	return s.target.validate()
 }
 
 func (s *sendCommand) body(cmd *cobra.Command) ([]byte, error) {
 	if !cmd.Flags().Changed("body") {
-		return s.event.body(cmd)
+		return s.event.event(cmd).body()
 	}
 	body, err := readFile(s.bodyFile, cmd.InOrStdin())
 	if err != nil {

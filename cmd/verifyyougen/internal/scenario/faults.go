@@ -1,0 +1,94 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package scenario
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// tolerance is by how much chances may add up to more than 1: 0.7 + 0.2 + 0.1
+// is not 1 in binary.
+const tolerance = 1e-9
+
+// What numbers and delays may not exceed, so that no sum of them is an overflow.
+const (
+	most    = 1_000_000
+	longest = 1000 * time.Hour
+)
+
+// faults are the mistakes in a scenario, each with its key.
+type faults []string
+
+func (f *faults) add(key, format string, args ...any) {
+	*f = append(*f, key+" "+fmt.Sprintf(format, args...))
+}
+
+func (f *faults) chance(key string, value float64) {
+	if !(value >= 0 && value <= 1) { // this way round NaN is one too
+		f.add(key, "is %v, must be from 0 to 1", value)
+	}
+}
+
+func (f *faults) delay(key string, d Delay) {
+	switch {
+	case d.Median < 0:
+		f.add(key+".median", "is %v, must not be negative", d.Median)
+	case d.P90 < d.Median:
+		f.add(key+".p90", "is %v, must be at least the median", d.P90)
+	case d.Median == 0 && d.P90 > 0:
+		f.add(key+".median", "is missing")
+	case d.of(outermost) > float64(longest):
+		f.add(key+".p90", "is %v, which makes delays of more than %v", d.P90, longest)
+	}
+}
+
+func (s *Scenario) faults() []string {
+	var f faults
+	s.campaignFaults(&f)
+	f.chance("external_id", s.ExternalID)
+	f.chance("trust_score.known", s.TrustScore.Known)
+	if score := s.TrustScore; !(-most <= score.From && score.From <= score.To && score.To <= most) {
+		f.add("trust_score.to", "is %v and from is %v: must be a range within ±%d", score.To, score.From, most)
+	}
+	f.chance("deliveries.late", s.Deliveries.Late)
+	f.chance("deliveries.twice", s.Deliveries.Twice)
+	f.delay("deliveries.delay", s.Deliveries.Delay)
+	s.stageFaults(&f)
+	return f
+}
+
+func (s *Scenario) stageFaults(f *faults) {
+	if _, ok := s.Stages[First]; !ok {
+		f.add("stages."+First, "is missing: every verification begins there")
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Stages)) {
+		key := "stages." + name
+		stage := s.Stages[name]
+		f.delay(key+".after", stage.After)
+		for _, next := range slices.Sorted(maps.Keys(stage.Next)) {
+			f.chance(key+".next."+next, stage.Next[next])
+			if _, ok := s.Stages[next]; !ok {
+				f.add(key+".next."+next, "is not among the stages")
+			}
+		}
+		if sum := stage.goOn(); sum > 1+tolerance {
+			f.add(key+".next", "adds up to %.6g, must be at most 1", sum)
+		}
+	}
+}
+
+func (s *Scenario) campaignFaults(f *faults) {
+	for i, campaign := range s.Campaigns {
+		key := fmt.Sprintf("campaigns[%d]", i)
+		if !(campaign.Weight > 0 && campaign.Weight <= most) {
+			f.add(key+".weight", "is %v, must be more than 0 and at most %d", campaign.Weight, most)
+		}
+		if friction := campaign.friction(); !(friction >= 0 && friction <= most) {
+			f.add(key+".friction", "is %v, must be from 0 to %d", friction, most)
+		}
+	}
+}

@@ -1,0 +1,28 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package scenario
+
+import (
+	"cmp"
+	"slices"
+)
+
+// order is that of VerifyYou's table of stages.
+var order = []string{
+	First, "verification_started", "account_created", "consent_granted", "liveness_started", "liveness_passed",
+	"liveness_failed", "liveness_cancelled", "face_collision", "verification_completed",
+}
+
+// CompareStages orders stages as VerifyYou's table does, and those that are not
+// in it after them, by name.
+func CompareStages(a, b string) int {
+	return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a, b))
+}
+
+func place(stage string) int {
+	if i := slices.Index(order, stage); i >= 0 {
+		return i
+	}
+	return len(order)
+}

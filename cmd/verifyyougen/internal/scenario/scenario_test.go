@@ -1,0 +1,135 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package scenario
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestDefault(t *testing.T) {
+	s := Default()
+	assert.Len(t, s.Campaigns, 4)
+	assert.Equal(t, "signup-campaign", s.Campaigns[0].Tracker)
+	assert.Empty(t, s.Campaigns[3].Tracker)
+	assert.Equal(t, 3, *s.Stages["consent_granted"].Step)
+	assert.Nil(t, s.Stages["account_created"].Step)
+	assert.Equal(t, Delay{9 * time.Second, 20 * time.Second}, s.Stages["liveness_passed"].After)
+	assert.ElementsMatch(t, order, stageNames(s), "the default has the stages that VerifyYou has")
+}
+
+func stageNames(s *Scenario) (names []string) {
+	for name := range s.Stages {
+		names = append(names, name)
+	}
+	return names
+}
+
+func TestLeastScenario(t *testing.T) {
+	s, err := Parse([]byte("stages: {verification_initialized: {}}"))
+	require.NoError(t, err)
+	assert.Equal(t, []Campaign{{Weight: 1}}, s.Campaigns)
+}
+
+func TestFaults(t *testing.T) {
+	const stages = "stages: {verification_initialized: {}}\n"
+	for name, test := range map[string]struct{ text, want string }{
+		"empty":               {"# nothing\n", "it is empty"},
+		"no YAML":             {"stages: {", "it is no YAML"},
+		"unknown key":         {stages + "campaign: []", "line 2: field campaign not found"},
+		"unknown nested key":  {stages + "campaigns: [{wieght: 1}]", "line 2: field wieght not found"},
+		"no number":           {stages + "external_id: most", "line 2: cannot unmarshal !!str `most` into float64"},
+		"no duration":         {stages + "deliveries: {delay: {median: 5}}", "line 2: cannot unmarshal !!int `5` into time.Duration"},
+		"no first stage":      {"stages: {verification_started: {}}", "stages.verification_initialized is missing"},
+		"negative chance":     {"stages: {verification_initialized: {next: {verification_initialized: -0.1}}}", "stages.verification_initialized.next.verification_initialized is -0.1, must be from 0 to 1"},
+		"chance over 1":       {stages + "external_id: 1.1", "external_id is 1.1, must be from 0 to 1"},
+		"chance of NaN":       {stages + "deliveries: {late: .nan}", "deliveries.late is NaN"},
+		"twice negative":      {stages + "deliveries: {twice: -1}", "deliveries.twice is -1"},
+		"sum over 1":          {"stages: {verification_initialized: {next: {a: 0.7, b: 0.4}}, a: {}, b: {}}", "stages.verification_initialized.next adds up to 1.1, must be at most 1"},
+		"stage not there":     {"stages: {verification_initialized: {next: {a: 0.7}}}", "stages.verification_initialized.next.a is not among the stages"},
+		"no weight":           {stages + "campaigns: [{weight: 1}, {tracker: a}]", "campaigns[1].weight is 0, must be more than 0 and at most 1000000"},
+		"negative weight":     {stages + "campaigns: [{weight: -1}]", "campaigns[0].weight is -1"},
+		"negative friction":   {stages + "campaigns: [{weight: 1, friction: -1}]", "campaigns[0].friction is -1"},
+		"endless weight":      {stages + "campaigns: [{weight: .inf}]", "campaigns[0].weight is +Inf"},
+		"endless friction":    {stages + "campaigns: [{weight: 1, friction: .inf}]", "campaigns[0].friction is +Inf"},
+		"negative median":     {stages + "deliveries: {delay: {median: -1s}}", "deliveries.delay.median is -1s"},
+		"p90 below median":    {"stages: {verification_initialized: {after: {median: 2s, p90: 1s}}}", "stages.verification_initialized.after.p90 is 1s"},
+		"p90 without median":  {stages + "deliveries: {delay: {p90: 1s}}", "deliveries.delay.median is missing"},
+		"delay too long":      {stages + "deliveries: {delay: {median: 1s, p90: 1000h}}", "deliveries.delay.p90 is 1000h"},
+		"trust score from to": {stages + "trust_score: {known: 1, from: 1, to: 0.5}", "trust_score.to is 0.5"},
+		"trust score NaN":     {stages + "trust_score: {known: 1, to: .nan}", "trust_score.to is NaN"},
+		"trust score Inf":     {stages + "trust_score: {known: 1, to: .inf}", "trust_score.to is +Inf"},
+		"two faults":          {stages + "external_id: 2\ndeliveries: {late: 3}", "external_id is 2, must be from 0 to 1; deliveries.late is 3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse([]byte(test.text))
+			require.ErrorContains(t, err, test.want)
+			assert.NotContains(t, err.Error(), "\n")
+			assert.NotContains(t, err.Error(), "scenario.")
+		})
+	}
+}
+
+// Chances as people write them add up to a little more than 1 in binary.
+func TestSumOfOne(t *testing.T) {
+	_, err := Parse([]byte("stages: {verification_initialized: {next: {a: 0.7, b: 0.2, c: 0.1}}, a: {}, b: {}, c: {}}"))
+	assert.NoError(t, err)
+}
+
+func TestFriction(t *testing.T) {
+	s := &Scenario{Stages: map[string]Stage{
+		First: {Next: map[string]float64{"a": 0.6, "b": 0.2}},
+		"a":   {Next: map[string]float64{"b": 1}},
+		"b":   {},
+	}}
+	friction := func(f float64) Campaign { return Campaign{Friction: &f} }
+	for name, test := range map[string]struct {
+		campaign Campaign
+		a, b     float64
+	}{
+		"none given":     {Campaign{}, 0.6, 0.2},
+		"twice":          {friction(2), 0.45, 0.15},
+		"nobody leaves":  {friction(0), 0.75, 0.25},
+		"everyone does":  {friction(5), 0, 0},
+		"more than that": {friction(50), 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := s.Chances(test.campaign)
+			require.Len(t, got[First], 2)
+			assert.Equal(t, "a", got[First][0].Stage)
+			assert.InDelta(t, test.a, got[First][0].Of, 1e-9)
+			assert.Equal(t, "b", got[First][1].Stage)
+			assert.InDelta(t, test.b, got[First][1].Of, 1e-9)
+			assert.Equal(t, []Chance{{"b", 1}}, got["a"], "where nobody leaves, nobody does")
+			assert.Empty(t, got["b"])
+		})
+	}
+}
+
+func TestDelay(t *testing.T) {
+	d := Delay{10 * time.Second, 40 * time.Second}
+	random := rand.New(rand.NewPCG(1, 2))
+	delays := make([]time.Duration, 100_000)
+	for i := range delays {
+		delays[i] = d.Of(random.NormFloat64())
+	}
+	slices.Sort(delays)
+	assert.InDelta(t, 10, delays[50_000].Seconds(), 0.2)
+	assert.InDelta(t, 40, delays[90_000].Seconds(), 0.8)
+	assert.InDelta(t, 10*25.7, delays[99_999].Seconds(), 1, "10 * 4^2.34")
+
+	assert.Equal(t, time.Second, Delay{time.Second, time.Second}.Of(2), "everyone takes the same time")
+	assert.Zero(t, Delay{}.Of(2))
+}
+
+func TestCompareStages(t *testing.T) {
+	got := []string{"b", "verification_completed", "a", "liveness_passed", First}
+	slices.SortFunc(got, CompareStages)
+	assert.Equal(t, []string{First, "liveness_passed", "verification_completed", "a", "b"}, got)
+}
