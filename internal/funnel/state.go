@@ -1,0 +1,282 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package funnel
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+	"unique"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/bounds"
+)
+
+// Header is what of a Funnel is kept over a restart beside its chunks. It can be written as JSON.
+type Header struct {
+	Chunks int       `json:"chunks"`
+	Stages []string  `json:"stages"` // by number
+	Now    time.Time `json:"now"`
+}
+
+// Changed returns the numbers of the chunks that have changed since they were written last, and the header that goes
+// with them. Verifications may change on: what has changed by the time when a chunk is encoded is in it.
+func (f *Funnel) Changed() ([]int, Header) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var chunks []int
+	for i, changed := range f.table.changed {
+		if changed {
+			chunks = append(chunks, i)
+		}
+	}
+	return chunks, Header{Chunks: len(f.table.chunks), Stages: f.stages.Names(), Now: f.now}
+}
+
+// Encode returns a chunk for storage, and takes it for written. The Funnel is locked only for this one.
+func (f *Funnel) Encode(chunk int) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.table.changed[chunk] = false
+	var out []byte
+	for i := range chunkSize {
+		s := slot(chunk*chunkSize + i)
+		if f.table.at(s).text != "" {
+			out = f.encode(binary.AppendUvarint(out, uint64(i)), s)
+		}
+	}
+	return out
+}
+
+// NotWritten takes back that chunks were written.
+func (f *Funnel) NotWritten(chunks []int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, chunk := range chunks {
+		f.table.changed[chunk] = true
+	}
+}
+
+// waits returns how long a verification waits in a state.
+func (f *Funnel) waits(in state) time.Duration {
+	switch in {
+	case following:
+		return f.settings.AbandonAfter
+	case settling:
+		return f.settings.Settle
+	default:
+		return 0
+	}
+}
+
+const (
+	timedBit = 1 << 7 // beside the state
+	bytesOf8 = 8
+)
+
+func (f *Funnel) encode(out []byte, s slot) []byte {
+	v := f.table.at(s)
+	flags := byte(v.state)
+	if v.timed {
+		flags |= timedBit
+	}
+	out = append(out, flags)
+	out = appendString(out, v.key())
+	out = appendString(out, v.externalID())
+	out = appendString(out, v.tracker.Value())
+	out = appendString(out, string(v.trail))
+	out = binary.LittleEndian.AppendUint64(out, uint64(v.first))
+	out = binary.LittleEndian.AppendUint64(out, uint64(v.due-int64(f.waits(v.state)))) // its time may be another next time
+	out = binary.LittleEndian.AppendUint64(out, v.reached)
+	out = binary.LittleEndian.AppendUint64(out, math.Float64bits(v.score))
+	out = binary.AppendUvarint(out, uint64(v.events))
+	out = binary.AppendUvarint(out, uint64(v.ends))
+	out = binary.AppendUvarint(out, uint64(len(f.beyond[s])))
+	for hash := range f.beyond[s] {
+		out = binary.LittleEndian.AppendUint64(out, hash)
+	}
+	return out
+}
+
+func appendString(out []byte, s string) []byte {
+	return append(binary.AppendUvarint(out, uint64(len(s))), s...)
+}
+
+// ErrChunk means that a chunk is not one that Encode made.
+var ErrChunk = errors.New("it does not hold what it should")
+
+// Restore makes an empty Funnel go on at a time with what was kept, of which read returns the chunks. The time between
+// has not passed for it. With an error it is left empty.
+func (f *Funnel) Restore(h *Header, read func(chunk int) ([]byte, error), now time.Time) error {
+	r := restorer{Funnel: NewFunnel(f.settings, f.listener), shift: int64(max(0, now.Sub(h.Now)))}
+	r.renumber(h.Stages)
+	for chunk := range h.Chunks {
+		data, err := read(chunk)
+		if err == nil {
+			err = r.chunk(chunk, data)
+		}
+		if err != nil {
+			return fmt.Errorf("chunk %d of the followed verifications: %w", chunk, err)
+		}
+	}
+	r.queue()
+	r.now = h.Now.Add(time.Duration(r.shift))
+	for r.byKey.count > r.settings.MaxVerifications {
+		r.makeRoom()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stages, f.now, f.byKey, f.table = r.stages, r.now, r.byKey, r.table
+	f.byState, f.byFirst, f.active, f.beyond = r.byState, r.byFirst, r.active, r.beyond
+	return nil
+}
+
+// restorer fills an empty Funnel.
+type restorer struct {
+	*Funnel
+	shift   int64 // how long it was stopped, nanoseconds
+	numbers [bounds.OtherNumber + 1]uint8
+	slots   [states][]slot
+}
+
+// renumber finds the numbers of the stages that were kept: one that was unknown may have been documented since.
+func (r *restorer) renumber(kept []string) {
+	for i := range r.numbers {
+		r.numbers[i] = bounds.OtherNumber
+	}
+	for i, name := range kept {
+		r.numbers[i&bounds.OtherNumber] = uint8(r.stages.Number(name))
+	}
+}
+
+func (r *restorer) chunk(chunk int, data []byte) error {
+	r.table.grow()
+	r.table.free = nil // it is made anew at the end
+	d := decoder{rest: data}
+	for len(d.rest) > 0 {
+		i := d.uvarint()
+		if i >= chunkSize || !r.verification(slot(chunk*chunkSize)+slot(i), &d) {
+			return ErrChunk
+		}
+	}
+	return nil
+}
+
+// verification reads one, and reports false if it is none.
+func (r *restorer) verification(s slot, d *decoder) bool {
+	v := r.table.at(s)
+	flags := d.bytes(1)[0]
+	key, externalID, tracker := d.string(), d.string(), d.string()
+	kept := trail(d.string())
+	v.first = int64(d.uint64()) + r.shift
+	received := int64(d.uint64()) + r.shift
+	reached := d.uint64()
+	v.score = math.Float64frombits(d.uint64())
+	v.events, v.ends = uint32(d.uvarint()), uint16(d.uvarint())
+	for range min(d.uvarint(), maxSteps) {
+		r.reachBeyond(s, d.uint64())
+	}
+	steps, ok := kept.steps(r.scratch[:0])
+	v.state = state(flags &^ timedBit)
+	v.timed = flags&timedBit != 0
+	if d.bad || !ok || len(steps) == 0 || len(key) > math.MaxUint16 || v.state >= states || r.byKey.find(&r.table, key) != 0 {
+		return false
+	}
+	v.text, v.keyLen = key+externalID, uint16(len(key))
+	v.tracker = unique.Make(tracker)
+	v.trail = r.trail(kept, steps)
+	v.last = steps[len(steps)-1].stage
+	v.due = received + int64(r.waits(v.state))
+	for stage, number := range r.numbers {
+		if reached&(1<<stage) != 0 && number != bounds.OtherNumber {
+			v.reach(number)
+		}
+	}
+	r.byKey.add(&r.table, s)
+	r.slots[v.state] = append(r.slots[v.state], s)
+	return true
+}
+
+// trail gives steps their numbers of today, in the order that those make.
+func (r *restorer) trail(kept trail, steps []step) trail {
+	changed := false
+	for i := range steps {
+		number := r.numbers[steps[i].stage]
+		changed = changed || number != steps[i].stage
+		steps[i].stage = number
+	}
+	if !changed {
+		return kept
+	}
+	slices.SortFunc(steps, func(a, b step) int { return a.compare(&b) })
+	return newTrail(steps)
+}
+
+// queue puts all in their order, and finds the places that are free.
+func (r *restorer) queue() {
+	var all []slot
+	for in, slots := range r.slots {
+		slices.SortFunc(slots, func(a, b slot) int { return cmp.Compare(r.table.at(a).due, r.table.at(b).due) })
+		for _, s := range slots {
+			r.byState[in].push(&r.table, s)
+			if state(in) != ended {
+				r.countActive(r.table.at(s).last, 1)
+			}
+		}
+		all = append(all, slots...)
+	}
+	slices.SortFunc(all, func(a, b slot) int { return cmp.Compare(r.table.at(a).first, r.table.at(b).first) })
+	for _, s := range all {
+		r.byFirst.push(&r.table, s)
+	}
+	for i := len(r.table.chunks)*chunkSize - 1; i > 0; i-- {
+		if s := slot(i); r.table.at(s).text == "" {
+			r.table.free = append(r.table.free, s)
+		}
+	}
+}
+
+// decoder reads what encode has written. After the end of it, it is bad and reads zeros.
+type decoder struct {
+	rest []byte
+	bad  bool
+}
+
+func (d *decoder) bytes(n int) []byte {
+	if n < 0 || len(d.rest) < n {
+		d.bad = true
+		d.rest = nil
+		return make([]byte, bytesOf8)
+	}
+	out := d.rest[:n]
+	d.rest = d.rest[n:]
+	return out
+}
+
+func (d *decoder) uint64() uint64 {
+	return binary.LittleEndian.Uint64(d.bytes(bytesOf8))
+}
+
+func (d *decoder) uvarint() uint64 {
+	value, n := binary.Uvarint(d.rest)
+	if n <= 0 {
+		d.bad = true
+		d.rest = nil
+		return 0
+	}
+	d.rest = d.rest[n:]
+	return value
+}
+
+func (d *decoder) string() string {
+	n := d.uvarint()
+	if n > uint64(len(d.rest)) {
+		d.bad = true
+		return ""
+	}
+	return string(d.bytes(int(n)))
+}
