@@ -29,6 +29,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
 )
 
 const (
@@ -199,7 +201,7 @@ func TestPipelineErrors(t *testing.T) {
 					return sink.ConsumeLogs(ctx, logs)
 				})
 				metrics := new(consumertest.MetricsSink)
-				r := start(t, testConfig(func(c *Config) { c.MetricsTemporality = temporalityDelta }), pipelines{logs: next, metrics: metrics})
+				r := start(t, testConfig(func(c *Config) { c.MetricsTemporality = metricsconfig.Delta }), pipelines{logs: next, metrics: metrics})
 
 				got := r.post([]byte(body))
 				assert.Equal(t, tt.status, got.status)

@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
 )
 
 var update = flag.Bool("update", false, "write what comes out as what is expected in testdata/cases")
@@ -33,7 +35,7 @@ func TestCases(t *testing.T) {
 			body, err := os.ReadFile(request)
 			require.NoError(t, err)
 			r := startSinks(t, testConfig(func(c *Config) {
-				c.MetricsTemporality = temporalityDelta
+				c.MetricsTemporality = metricsconfig.Delta
 				// The rest of the host's name would be in the expected files.
 				instance := "00000000-0000-5000-8000-000000000000"
 				c.MetricsBuilderConfig.ResourceAttributes.ServiceInstanceID.OverrideValue = &instance

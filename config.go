@@ -17,12 +17,7 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
-)
-
-// The values of metrics_temporality.
-const (
-	temporalityCumulative = "cumulative"
-	temporalityDelta      = "delta"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
 )
 
 // Config is the configuration of the verifyyou receiver.
@@ -46,20 +41,8 @@ type Config struct {
 	// Deduplication is about events that come again.
 	Deduplication DeduplicationConfig `mapstructure:"deduplication"`
 
-	// MetricsFlushInterval is how often counters go to the metrics pipeline.
-	MetricsFlushInterval time.Duration `mapstructure:"metrics_flush_interval"`
-
-	// MetricsTemporality is cumulative or delta.
-	MetricsTemporality string `mapstructure:"metrics_temporality"`
-
-	// MaxExternalTrackers is how many values of external_tracker get series of their own.
-	MaxExternalTrackers int `mapstructure:"max_external_trackers"`
-
-	// ExternalTrackers, where not empty, are the only values of external_tracker that get series of their own.
-	ExternalTrackers []string `mapstructure:"external_trackers"`
-
-	// Storage is the storage extension in which the deliveries that are remembered and the counters survive a restart.
-	Storage *component.ID `mapstructure:"storage"`
+	// Config is about counters, and the storage for them and for the deliveries that are remembered.
+	metricsconfig.Config `mapstructure:",squash"`
 
 	// MetricsBuilderConfig has the settings of each metric and resource attribute.
 	MetricsBuilderConfig metadata.MetricsBuilderConfig `mapstructure:",squash"`
@@ -96,9 +79,7 @@ func createDefaultConfig() component.Config {
 		Path:                 "/webhooks/verifyyou",
 		HealthPath:           "/healthz",
 		Deduplication:        DeduplicationConfig{Window: 72 * time.Hour, MaxEntries: 100_000},
-		MetricsFlushInterval: time.Minute,
-		MetricsTemporality:   temporalityCumulative,
-		MaxExternalTrackers:  50,
+		Config:               metricsconfig.Default(),
 		MetricsBuilderConfig: metadata.NewDefaultMetricsBuilderConfig(),
 	}
 }
@@ -117,8 +98,7 @@ func (cfg *Config) Validate() error {
 		cfg.validatePaths(),
 		cfg.validateSecrets(),
 		cfg.validateDeduplication(),
-		cfg.validateMetrics(),
-		cfg.validateTrackers(),
+		cfg.Faults(),
 		cfg.validateGenerated(),
 	)
 }
@@ -201,32 +181,6 @@ func (cfg *Config) validateDeduplication() error {
 	}
 	if d := cfg.Deduplication; d.MaxEntries < 0 || d.MaxEntries == 0 && d.Window != 0 {
 		errs = append(errs, fmt.Errorf("deduplication::max_entries: is %d; use a positive number, or a window of 0 to turn deduplication off", d.MaxEntries))
-	}
-	return errors.Join(errs...)
-}
-
-func (cfg *Config) validateMetrics() error {
-	var errs []error
-	if cfg.MetricsFlushInterval <= 0 {
-		errs = append(errs, fmt.Errorf("metrics_flush_interval: is %v; use a positive duration, 60s for example", cfg.MetricsFlushInterval))
-	}
-	switch cfg.MetricsTemporality {
-	case temporalityCumulative, temporalityDelta:
-	default:
-		errs = append(errs, fmt.Errorf("metrics_temporality: %q is unknown; use %s or %s", cfg.MetricsTemporality, temporalityCumulative, temporalityDelta))
-	}
-	return errors.Join(errs...)
-}
-
-func (cfg *Config) validateTrackers() error {
-	var errs []error
-	if cfg.MaxExternalTrackers < 0 {
-		errs = append(errs, fmt.Errorf("max_external_trackers: is negative (%d); use 0 or more", cfg.MaxExternalTrackers))
-	}
-	for i, tracker := range cfg.ExternalTrackers {
-		if tracker == "" {
-			errs = append(errs, fmt.Errorf("external_trackers::%d: is empty; remove it, as an event without a tracker is counted without one", i))
-		}
 	}
 	return errors.Join(errs...)
 }

@@ -17,11 +17,13 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
 )
 
 const duplicate = `{"status":"duplicate"}`
 
-func delta(c *Config) { c.MetricsTemporality = temporalityDelta }
+func delta(c *Config) { c.MetricsTemporality = metricsconfig.Delta }
 
 func TestDuplicates(t *testing.T) {
 	for name, body := range map[string]string{

@@ -14,9 +14,6 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 )
 
-// version is the version of this module; it is the version of the instrumentation scope.
-const version = "0.1.0"
-
 // NewFactory returns the factory of the verifyyou receiver, for logs and metrics.
 func NewFactory() receiver.Factory {
 	return receiver.NewFactory(

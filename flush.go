@@ -14,17 +14,11 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/record"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/version"
 )
 
-func newScope() pcommon.InstrumentationScope {
-	scope := pcommon.NewInstrumentationScope()
-	scope.SetName(metadata.ScopeName)
-	scope.SetVersion(version)
-	return scope
-}
-
 func newRecords(resource pcommon.Resource) *record.Builder {
-	return record.NewBuilder(resource, newScope())
+	return record.NewBuilder(resource, version.Scope(metadata.ScopeName))
 }
 
 // newCounters returns the counters of a metrics pipeline, nil where there is none or where it does not want them.
@@ -42,9 +36,9 @@ func (r *verifyyouReceiver) newCounters(resource pcommon.Resource) *counters.Eve
 		Description: "Number of distinct verification events that came.",
 		Unit:        "{event}",
 		Resource:    resource,
-		Scope:       newScope(),
+		Scope:       version.Scope(metadata.ScopeName),
 		Attributes:  attributes,
-		Delta:       r.cfg.MetricsTemporality == temporalityDelta,
+		Delta:       r.cfg.IsDelta(),
 		MaxTrackers: r.cfg.MaxExternalTrackers,
 		Trackers:    r.cfg.ExternalTrackers,
 	}, r.now())
@@ -83,7 +77,7 @@ func (r *verifyyouReceiver) flush(ctx context.Context, last bool) error {
 		}
 	}
 	export.Commit()
-	if r.cfg.MetricsTemporality == temporalityDelta {
+	if r.cfg.IsDelta() {
 		return r.save(ctx, export) // or a crash would send the deltas again
 	}
 	return nil

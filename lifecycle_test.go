@@ -26,6 +26,7 @@ import (
 	"go.opentelemetry.io/collector/receiver/receivertest"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
 )
 
 // TestOneReceiverForBothSignals starts and stops a receiver as the Collector does: each signal for itself.
@@ -117,7 +118,7 @@ func TestShutdownInFlight(t *testing.T) {
 		<-release
 		return logs.ConsumeLogs(ctx, l)
 	})
-	r := start(t, testConfig(func(c *Config) { c.MetricsTemporality = temporalityDelta }), pipelines{logs: next, metrics: metrics})
+	r := start(t, testConfig(func(c *Config) { c.MetricsTemporality = metricsconfig.Delta }), pipelines{logs: next, metrics: metrics})
 	var sending sync.WaitGroup
 	var answered atomic.Int32
 	for n := range requests {

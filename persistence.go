@@ -8,11 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
-	"strings"
 
-	"github.com/google/uuid"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -20,6 +17,7 @@ import (
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/deliveries"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/instance"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/state"
 )
@@ -47,7 +45,7 @@ func segmentKey(segment uint64) string {
 // restore goes on where the receiver ended that used the same storage. What is stored and cannot be used is reported,
 // and the receiver starts with an empty state: it has to take events.
 func (r *verifyyouReceiver) restore(ctx context.Context, host component.Host) error {
-	id, err := instanceID(r.settings.ID, r.cfg)
+	id, err := instance.ID(r.settings.ID.String(), r.cfg.ServerConfig.NetAddr.Endpoint)
 	if err != nil {
 		return err
 	}
@@ -159,20 +157,6 @@ func (r *verifyyouReceiver) closeStorage(ctx context.Context) error {
 		return nil
 	}
 	return r.state.store.Close(ctx)
-}
-
-// instanceNamespace is the namespace of service.instance.id (OpenTelemetry semantic conventions, Service).
-var instanceNamespace = uuid.MustParse("4d63009a-8d0f-11ee-aad7-4c796ed8e320")
-
-// instanceID names a writer of series: two of them must never share a name, and one must keep its own when it starts
-// again.
-func instanceID(id component.ID, cfg *Config) (string, error) {
-	host, err := os.Hostname()
-	if err != nil {
-		return "", fmt.Errorf("service.instance.id needs the host name: %w", err)
-	}
-	name := strings.Join([]string{host, id.String(), cfg.ServerConfig.NetAddr.Endpoint}, "\x00")
-	return uuid.NewSHA1(instanceNamespace, []byte(name)).String(), nil
 }
 
 func newResource(instanceID string, cfg *Config) pcommon.Resource {

@@ -6,8 +6,6 @@ package verifyyoureceiver
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +16,6 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/consumer/consumertest"
-	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver/receivertest"
@@ -26,74 +23,12 @@ import (
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/state/statetest"
 )
 
-// disk is a storage extension that outlives the receivers that use it.
-type disk struct {
-	component.Component
-	mu     sync.Mutex
-	values map[string][]byte
-	err    error // of every operation
-	opens  error // of GetClient
-}
-
-func (d *disk) GetClient(context.Context, component.Kind, component.ID, string) (storage.Client, error) {
-	return d, d.opens
-}
-
-func (d *disk) Get(_ context.Context, key string) ([]byte, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.values[key], d.err
-}
-
-func (d *disk) Set(ctx context.Context, key string, value []byte) error {
-	return d.Batch(ctx, storage.SetOperation(key, value))
-}
-
-func (d *disk) Delete(ctx context.Context, key string) error {
-	return d.Batch(ctx, storage.DeleteOperation(key))
-}
-
-func (d *disk) Batch(_ context.Context, operations ...*storage.Operation) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.err != nil {
-		return d.err
-	}
-	for _, o := range operations {
-		if o.Type == storage.Delete {
-			delete(d.values, o.Key)
-			continue
-		}
-		d.values[o.Key] = slices.Clone(o.Value)
-	}
-	return nil
-}
-
-func (d *disk) Close(context.Context) error { return nil }
-
-func (d *disk) fail(err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.err = err
-}
-
-// copied is what a crash would leave.
-func (d *disk) copied() *disk {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return &disk{values: maps.Clone(d.values)}
-}
-
-var diskID = component.MustNewID("disk")
-
-func newDisk() *disk {
-	return &disk{values: map[string][]byte{}}
-}
-
 // startWith starts a receiver with storage, into sinks.
-func startWith(t *testing.T, d *disk, changes ...func(*Config)) *running {
+func startWith(t *testing.T, d *statetest.Disk, changes ...func(*Config)) *running {
 	t.Helper()
 	logs, metrics := new(consumertest.LogsSink), new(consumertest.MetricsSink)
 	r := startOn(t, storing(changes...), pipelines{logs: logs, metrics: metrics}, hostWith(d))
@@ -102,11 +37,11 @@ func startWith(t *testing.T, d *disk, changes ...func(*Config)) *running {
 }
 
 func storing(changes ...func(*Config)) *Config {
-	return testConfig(append(changes, func(c *Config) { c.Storage = &diskID })...)
+	return testConfig(append(changes, func(c *Config) { c.Storage = &statetest.ID })...)
 }
 
-func hostWith(d *disk) *statusHost {
-	return &statusHost{extensions: map[component.ID]component.Component{diskID: d}}
+func hostWith(d *statetest.Disk) *statusHost {
+	return &statusHost{extensions: map[component.ID]component.Component{statetest.ID: d}}
 }
 
 func (r *running) stop() {
@@ -132,7 +67,7 @@ func (r *running) points() []exportedPoint {
 }
 
 func TestRestart(t *testing.T) {
-	d := newDisk()
+	d := statetest.New()
 	first := startWith(t, d)
 	for n := range 3 {
 		first.post(eventBody("liveness_passed", n))
@@ -159,7 +94,7 @@ func TestRestart(t *testing.T) {
 
 // TestInstanceIDIsKept shows that a series keeps its writer's name on another host or port.
 func TestInstanceIDIsKept(t *testing.T) {
-	d := newDisk()
+	d := statetest.New()
 	first := startWith(t, d)
 	first.stop()
 	elsewhere := startWith(t, d, func(c *Config) { c.ServerConfig.NetAddr.Endpoint = "localhost:0" })
@@ -177,11 +112,11 @@ func TestInstanceIDIsKept(t *testing.T) {
 // TestCrash shows that after the end of a process no value is below one that was exported, and that no event is
 // counted twice, wherever the end comes.
 func TestCrash(t *testing.T) {
-	for _, temporality := range []string{temporalityCumulative, temporalityDelta} {
+	for _, temporality := range []string{metricsconfig.Cumulative, metricsconfig.Delta} {
 		t.Run(temporality, func(t *testing.T) {
-			d := newDisk()
+			d := statetest.New()
 			var mu sync.Mutex
-			var crashed *disk
+			var crashed *statetest.Disk
 			exported := int64(0)
 			metrics := new(consumertest.MetricsSink)
 			r := startOn(t, storing(func(c *Config) {
@@ -190,7 +125,7 @@ func TestCrash(t *testing.T) {
 			}), pipelines{logs: consumertest.NewNop(), metrics: metricsConsumer(func(ctx context.Context, md pmetric.Metrics) error {
 				mu.Lock()
 				defer mu.Unlock()
-				crashed, exported = d.copied(), 0 // the crash is while this call is made, which still gets through
+				crashed, exported = d.Copied(), 0 // the crash is while this call is made, which still gets through
 				for _, dp := range dataPoints(md) {
 					exported += dp.IntValue()
 				}
@@ -200,8 +135,8 @@ func TestCrash(t *testing.T) {
 				r.post(eventBody("liveness_passed", n))
 			}
 			r.stop()
-			if temporality == temporalityDelta {
-				crashed = d.copied() // right after the call
+			if temporality == metricsconfig.Delta {
+				crashed = d.Copied() // right after the call
 			}
 			assert.EqualValues(t, 10, exported)
 
@@ -213,7 +148,7 @@ func TestCrash(t *testing.T) {
 			for _, p := range again.points() {
 				assert.Equal(t, exported, p.value, "not below, and nothing twice")
 			}
-			if temporality == temporalityDelta {
+			if temporality == metricsconfig.Delta {
 				assert.Empty(t, again.points())
 			}
 		})
@@ -222,20 +157,20 @@ func TestCrash(t *testing.T) {
 
 // TestDamagedState starts with what another has written, or what is broken: with a message, and with empty state.
 func TestDamagedState(t *testing.T) {
-	for name, damage := range map[string]func(*disk){
-		"foreign":          func(d *disk) { d.values["state"] = []byte(`{"counters": {}}`) },
-		"empty":            func(d *disk) { d.values["state"] = []byte{} },
-		"a bit":            func(d *disk) { d.values["state"][40] ^= 1 },
-		"cut":              func(d *disk) { d.values["state"] = d.values["state"][:50] },
-		"segment missing":  func(d *disk) { delete(d.values, "deliveries/0") },
-		"segment, a bit":   func(d *disk) { d.values["deliveries/0"][40] ^= 1 },
-		"segment for it":   func(d *disk) { d.values["state"] = d.values["deliveries/0"] },
-		"it for a segment": func(d *disk) { d.values["deliveries/0"] = d.values["state"] },
-		"cannot be read":   func(d *disk) { d.err = errors.New("input/output error") },
-		"cannot be opened": func(d *disk) { d.opens = errors.New("timeout") },
+	for name, damage := range map[string]func(*statetest.Disk){
+		"foreign":          func(d *statetest.Disk) { d.Values["state"] = []byte(`{"counters": {}}`) },
+		"empty":            func(d *statetest.Disk) { d.Values["state"] = []byte{} },
+		"a bit":            func(d *statetest.Disk) { d.Values["state"][40] ^= 1 },
+		"cut":              func(d *statetest.Disk) { d.Values["state"] = d.Values["state"][:50] },
+		"segment missing":  func(d *statetest.Disk) { delete(d.Values, "deliveries/0") },
+		"segment, a bit":   func(d *statetest.Disk) { d.Values["deliveries/0"][40] ^= 1 },
+		"segment for it":   func(d *statetest.Disk) { d.Values["state"] = d.Values["deliveries/0"] },
+		"it for a segment": func(d *statetest.Disk) { d.Values["deliveries/0"] = d.Values["state"] },
+		"cannot be read":   func(d *statetest.Disk) { d.Fail(errors.New("input/output error")) },
+		"cannot be opened": func(d *statetest.Disk) { d.Opens = errors.New("timeout") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDisk()
+			d := statetest.New()
 			before := startWith(t, d)
 			before.post(eventBody("liveness_passed", 1))
 			before.stop()
@@ -248,7 +183,7 @@ func TestDamagedState(t *testing.T) {
 			assert.Contains(t, errs[0].ContextMap(), "error")
 			require.NotEmpty(t, after.host.events)
 			assert.Equal(t, componentstatus.StatusRecoverableError, after.host.events[0].Status())
-			d.fail(nil)
+			d.Fail(nil)
 			assert.Equal(t, accepted, after.post(eventBody("liveness_passed", 1)).body, "empty state")
 			assert.Equal(t, duplicate, after.post(eventBody("liveness_passed", 1)).body)
 			after.stop()
@@ -276,9 +211,9 @@ func TestNoStorageExtension(t *testing.T) {
 // TestStorageFails shows that events are taken while the disk is full, and that counters are kept back rather than
 // exported without being saved.
 func TestStorageFails(t *testing.T) {
-	d := newDisk()
+	d := statetest.New()
 	r := startWith(t, d, delta, func(c *Config) { c.MetricsFlushInterval = time.Millisecond })
-	d.fail(errors.New("no space left on device"))
+	d.Fail(errors.New("no space left on device"))
 	assert.Equal(t, accepted, r.post([]byte(sampleBody)).body)
 	eventually(t, func() bool {
 		for _, entry := range r.logged.All() {
@@ -289,14 +224,14 @@ func TestStorageFails(t *testing.T) {
 		return false
 	})
 	assert.Zero(t, totalDelta(r.metrics))
-	d.fail(nil)
+	d.Fail(nil)
 	r.stop()
 	assert.EqualValues(t, 1, totalDelta(r.metrics))
 }
 
 // TestOtherSettingsAfterRestart shows that counters by other attributes begin anew, and that deliveries stay known.
 func TestOtherSettingsAfterRestart(t *testing.T) {
-	d := newDisk()
+	d := statetest.New()
 	first := startWith(t, d)
 	first.post([]byte(sampleBody))
 	first.stop()

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/version"
 )
 
 // TestReadme loads every YAML block of the README, so that what a user copies works. Blocks that are the whole
@@ -30,7 +32,7 @@ func TestReadme(t *testing.T) {
 		require.NoError(t, err, text)
 		switch section := conf.Get("receivers").(type) {
 		case []any: // of the builder
-			assert.Equal(t, []any{map[string]any{"gomod": "github.com/otel-verifyyou/verifyyoureceiver v" + version}}, section)
+			assert.Equal(t, []any{map[string]any{"gomod": "github.com/otel-verifyyou/verifyyoureceiver v" + version.Version}}, section)
 		case map[string]any:
 			for id, settings := range section {
 				require.True(t, id == "verifyyou" || strings.HasPrefix(id, "verifyyou/"), id)
@@ -49,6 +51,6 @@ func TestReadme(t *testing.T) {
 func TestVersion(t *testing.T) {
 	builder, err := os.ReadFile("builder-config.yaml")
 	require.NoError(t, err)
-	assert.Contains(t, string(builder), "\n  version: "+version+"\n")
-	assert.Contains(t, string(builder), "github.com/otel-verifyyou/verifyyoureceiver v"+version+"\n")
+	assert.Contains(t, string(builder), "\n  version: "+version.Version+"\n")
+	assert.Contains(t, string(builder), "github.com/otel-verifyyou/verifyyoureceiver v"+version.Version+"\n")
 }

@@ -30,8 +30,11 @@ import (
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/instance"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadatatest"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/version"
 )
 
 // TestExactUnderConcurrency posts distinct events from many clients and compares records and counters with the truth.
@@ -127,7 +130,7 @@ func TestMetricsPipelineFails(t *testing.T) {
 		"refuses": func() error { return errors.New("away") },
 		"panics":  func() error { panic("broken") },
 	} {
-		for _, temporality := range []string{temporalityCumulative, temporalityDelta} {
+		for _, temporality := range []string{metricsconfig.Cumulative, metricsconfig.Delta} {
 			t.Run(name+" "+temporality, func(t *testing.T) {
 				var mu sync.Mutex
 				failing, refused := true, 0
@@ -161,7 +164,7 @@ func TestMetricsPipelineFails(t *testing.T) {
 				mu.Unlock()
 				require.NoError(t, r.receiver.Shutdown(t.Context()))
 				assert.Equal(t, 10, logs.LogRecordCount())
-				if temporality == temporalityDelta {
+				if temporality == metricsconfig.Delta {
 					assert.EqualValues(t, 10, totalDelta(sink))
 					return
 				}
@@ -187,7 +190,7 @@ func TestMetricDefinition(t *testing.T) {
 	mb.RecordVerifyyouEventsDataPoint(0, 0, "", metadata.AttributeVerifyyouOutcomeProgress, "", 0)
 	want := mb.Emit().ResourceMetrics().At(0).ScopeMetrics().At(0)
 	assert.Equal(t, want.Scope().Name(), got.Scope().Name())
-	assert.Equal(t, version, got.Scope().Version())
+	assert.Equal(t, version.Version, got.Scope().Version())
 	assert.Equal(t, want.Metrics().At(0).Name(), got.Metrics().At(0).Name())
 	assert.Equal(t, want.Metrics().At(0).Description(), got.Metrics().At(0).Description())
 	assert.Equal(t, want.Metrics().At(0).Unit(), got.Metrics().At(0).Unit())
@@ -229,24 +232,24 @@ func TestMetricSettings(t *testing.T) {
 }
 
 func TestResource(t *testing.T) {
-	instance := func(name, endpoint string, changes ...func(*Config)) any {
+	instanceOf := func(name, endpoint string, changes ...func(*Config)) any {
 		cfg := testConfig(append(changes, func(c *Config) { c.ServerConfig.NetAddr.Endpoint = endpoint })...)
-		id, err := instanceID(component.NewIDWithName(metadata.Type, name), cfg)
+		id, err := instance.ID(component.NewIDWithName(metadata.Type, name).String(), endpoint)
 		require.NoError(t, err)
 		res := newResource(id, cfg)
 		assert.Equal(t, "verifyyou", attributeOf(res.Attributes(), "service.name"))
 		return attributeOf(res.Attributes(), "service.instance.id")
 	}
-	id := instance("", "localhost:8787")
+	id := instanceOf("", "localhost:8787")
 	assert.Regexp(t, "^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$", id)
-	assert.Equal(t, id, instance("", "localhost:8787"), "the same after a restart")
-	assert.NotEqual(t, id, instance("", "localhost:8788"))
-	assert.NotEqual(t, id, instance("other", "localhost:8787"))
-	assert.Equal(t, "mine", instance("", "localhost:8787", func(c *Config) {
+	assert.Equal(t, id, instanceOf("", "localhost:8787"), "the same after a restart")
+	assert.NotEqual(t, id, instanceOf("", "localhost:8788"))
+	assert.NotEqual(t, id, instanceOf("other", "localhost:8787"))
+	assert.Equal(t, "mine", instanceOf("", "localhost:8787", func(c *Config) {
 		mine := "mine"
 		c.MetricsBuilderConfig.ResourceAttributes.ServiceInstanceID.OverrideValue = &mine
 	}))
-	assert.Nil(t, instance("", "localhost:8787", func(c *Config) {
+	assert.Nil(t, instanceOf("", "localhost:8787", func(c *Config) {
 		c.MetricsBuilderConfig.ResourceAttributes.ServiceInstanceID.Enabled = false
 	}))
 }

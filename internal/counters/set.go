@@ -44,7 +44,7 @@ type Set struct {
 	instruments []instrument
 
 	flushing sync.Mutex // held during an Export; for the fields below and what the instruments know of exports
-	stamp    time.Time  // of the last flush, refused or not: never twice the same millisecond
+	stamp    time.Time  // of the last points, refused or not: never twice the same millisecond
 	exported time.Time  // of the last flush that was not refused: where a delta begins
 }
 
@@ -124,7 +124,7 @@ type Export struct {
 // When nothing of it is committed, the next flush makes up for it.
 func (s *Set) Export(now time.Time, last bool) *Export {
 	s.flushing.Lock()
-	x := &Export{set: s, flush: flush{now: s.nextStamp(now), since: s.exported, delta: s.settings.Delta, last: last}}
+	x := &Export{set: s, flush: flush{now: s.nextStamp(now, last), since: s.exported, delta: s.settings.Delta, last: last}}
 	x.Metrics = s.metrics(&x.flush)
 	return x
 }
@@ -150,11 +150,14 @@ func (x *Export) End() {
 }
 
 // nextStamp keeps the times of two flushes apart, also where the clock has been set back.
-func (s *Set) nextStamp(now time.Time) time.Time {
+func (s *Set) nextStamp(now time.Time, last bool) time.Time {
 	if earliest := s.stamp.Add(zeroToCount); now.Before(earliest) {
 		now = earliest
 	}
 	s.stamp = now
+	if last {
+		s.stamp = now.Add(zeroToCount)
+	}
 	return now
 }
 

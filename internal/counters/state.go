@@ -11,7 +11,8 @@ import (
 // State is what of a Set is kept over a restart. It can be written as JSON.
 type State struct {
 	Delta    bool              `json:"delta"`
-	Exported time.Time         `json:"exported"`
+	Stamp    time.Time         `json:"stamp"`    // of the last points
+	Exported time.Time         `json:"exported"` // when the last points were taken
 	Metrics  map[string]Metric `json:"metrics"`  // by name
 	Trackers map[string]int64  `json:"trackers"` // by name, the time of the last event in nanoseconds since 1970
 }
@@ -66,7 +67,7 @@ func (d *Definition) countedBy() [4]string {
 // it is below one of the export.
 func (x *Export) State() State {
 	s := x.set
-	state := State{Delta: s.settings.Delta, Exported: s.exported, Metrics: map[string]Metric{}, Trackers: s.trackers.Seen()}
+	state := State{Delta: s.settings.Delta, Stamp: s.stamp, Exported: s.exported, Metrics: map[string]Metric{}, Trackers: s.trackers.Seen()}
 	for _, i := range s.instruments {
 		d := i.definition()
 		state.Metrics[d.Name] = Metric{CountedBy: d.countedBy(), Series: i.state()}
@@ -89,7 +90,7 @@ func (s *Set) Restore(state *State) error {
 			}
 		}
 	}
-	s.exported = state.Exported
+	s.stamp, s.exported = state.Stamp, state.Exported
 	s.trackers.Restore(state.Trackers)
 	var err error
 	for _, i := range s.instruments {

@@ -14,16 +14,23 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
 
-// Attributes of a log record that are not fields of the event. Those that are have the field's name after Prefix.
+// Attributes of a log record. Those that are fields of the event have the field's name after Prefix.
 const (
 	Prefix = "verifyyou."
 
-	attrOutcome       = Prefix + "outcome"
+	AttrStage           = Prefix + event.FieldStage
+	AttrStep            = Prefix + event.FieldStep
+	AttrVerificationID  = Prefix + event.FieldVerificationID
+	AttrExternalID      = Prefix + event.FieldExternalID
+	AttrExternalTracker = Prefix + event.FieldExternalTracker
+	AttrTrustScore      = Prefix + event.FieldTrustScore
+
+	AttrOutcome       = Prefix + "outcome"
 	attrInvalidFields = Prefix + "invalid_fields"
 	attrDecodeError   = Prefix + "decode_error"
-	// attrUID is of the general log attributes of the OpenTelemetry semantic conventions: records with the same
+	// AttrUID is of the general log attributes of the OpenTelemetry semantic conventions: records with the same
 	// value are the same record.
-	attrUID = "log.record.uid"
+	AttrUID = "log.record.uid"
 
 	// maxAttributes is how many attributes an event without invalid fields can have.
 	maxAttributes = 8
@@ -46,7 +53,7 @@ func (b *Builder) Event(e *event.Event, body []byte, received time.Time) plog.Lo
 	logs, lr := b.record(e, body, received)
 	lr.SetEventName(eventName(e.Stage))
 	setSeverity(lr, severityOf(e.Outcome()))
-	lr.Attributes().PutStr(attrOutcome, string(e.Outcome()))
+	lr.Attributes().PutStr(AttrOutcome, string(e.Outcome()))
 	return logs
 }
 
@@ -88,16 +95,16 @@ func setBody(v pcommon.Value, body []byte) {
 
 func setAttributes(attrs pcommon.Map, e *event.Event) {
 	attrs.EnsureCapacity(maxAttributes)
-	attrs.PutStr(attrUID, e.ID.String())
-	putString(attrs, Prefix+event.FieldStage, e.Stage)
+	attrs.PutStr(AttrUID, e.ID.String())
+	putString(attrs, AttrStage, e.Stage)
 	if e.Step.Valid {
-		attrs.PutInt(Prefix+event.FieldStep, e.Step.Value)
+		attrs.PutInt(AttrStep, e.Step.Value)
 	}
-	putString(attrs, Prefix+event.FieldVerificationID, e.VerificationID)
-	putString(attrs, Prefix+event.FieldExternalID, e.ExternalID)
-	putString(attrs, Prefix+event.FieldExternalTracker, e.ExternalTracker)
+	putString(attrs, AttrVerificationID, e.VerificationID)
+	putString(attrs, AttrExternalID, e.ExternalID)
+	putString(attrs, AttrExternalTracker, e.ExternalTracker)
 	if e.TrustScore.Valid {
-		attrs.PutDouble(Prefix+event.FieldTrustScore, e.TrustScore.Value)
+		attrs.PutDouble(AttrTrustScore, e.TrustScore.Value)
 	}
 	if len(e.InvalidFields) > 0 {
 		names := attrs.PutEmptySlice(attrInvalidFields)
