@@ -1,0 +1,192 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verifyyoufunnelconnector
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/connector"
+	"go.opentelemetry.io/collector/connector/connectortest"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/collector/pipeline"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/state/statetest"
+	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
+)
+
+// adapter is a connector as the Collector handles it, but that its clock and its flushes are driven by the test.
+type adapter struct {
+	t       testingT
+	options harnessOptions
+	disk    *statetest.Disk
+	at      time.Time
+	refused []pipeline.Signal
+
+	telemetry *componenttest.Telemetry
+	outputs   []*output
+
+	metrics   []exported
+	traces    []ptrace.Traces
+	summaries []plog.Logs
+	events    map[string]int64 // by result, of the runs before this one
+}
+
+func newHarness(t testingT, options harnessOptions) harness {
+	t.Helper()
+	a := &adapter{t: t, options: options, disk: statetest.New(), at: scheduleStart, events: map[string]int64{}}
+	a.start()
+	a.flush(a.at, false) // as a Collector does at once
+	t.Cleanup(func() {
+		a.outputs[0].stop()
+		require.NoError(t, a.telemetry.Shutdown(context.Background()))
+	})
+	return a
+}
+
+func (a *adapter) config() *Config {
+	cfg := createDefaultConfig().(*Config)
+	cfg.Key = a.options.key
+	cfg.AbandonAfter, cfg.Settle, cfg.Window = a.options.abandonAfter, a.options.settle, a.options.window
+	if a.options.delta {
+		cfg.MetricsTemporality = metricsconfig.Delta
+	}
+	if a.options.storage {
+		cfg.Storage = &statetest.ID
+	}
+	return cfg
+}
+
+// start makes one instance for each output.
+func (a *adapter) start() {
+	a.telemetry = componenttest.NewTelemetry()
+	set := connectortest.NewNopSettings(metadata.Type)
+	set.TelemetrySettings = a.telemetry.NewTelemetrySettings()
+	cfg := a.config()
+	a.outputs = nil
+	for _, signal := range a.options.outputs {
+		made, err := a.create(signal, set, cfg)
+		require.NoError(a.t, err)
+		a.outputs = append(a.outputs, made.(*output))
+	}
+	c := a.outputs[0].funnelConnector
+	c.now = func() time.Time { return a.at }
+	require.NoError(a.t, c.begin(context.Background(), host{extensions: map[component.ID]component.Component{statetest.ID: a.disk}}))
+	c.started = c.created
+}
+
+func (a *adapter) create(signal pipeline.Signal, set connector.Settings, cfg *Config) (connector.Logs, error) {
+	f := NewFactory()
+	ctx := context.Background()
+	switch signal {
+	case pipeline.SignalMetrics:
+		next, err := consumer.NewMetrics(func(_ context.Context, md pmetric.Metrics) error {
+			kept := pmetric.NewMetrics()
+			md.CopyTo(kept)
+			err := a.refusal(signal)
+			a.metrics = append(a.metrics, exported{metrics: kept, refused: err != nil})
+			return err
+		})
+		require.NoError(a.t, err)
+		return f.CreateLogsToMetrics(ctx, set, cfg, next)
+	case pipeline.SignalTraces:
+		next, err := consumer.NewTraces(func(_ context.Context, td ptrace.Traces) error {
+			if err := a.refusal(signal); err != nil {
+				return err
+			}
+			a.traces = append(a.traces, td)
+			return nil
+		})
+		require.NoError(a.t, err)
+		return f.CreateLogsToTraces(ctx, set, cfg, next)
+	default:
+		next, err := consumer.NewLogs(func(_ context.Context, ld plog.Logs) error {
+			if err := a.refusal(signal); err != nil {
+				return err
+			}
+			a.summaries = append(a.summaries, ld)
+			return nil
+		})
+		require.NoError(a.t, err)
+		return f.CreateLogsToLogs(ctx, set, cfg, next)
+	}
+}
+
+func (a *adapter) refusal(signal pipeline.Signal) error {
+	if slices.Contains(a.refused, signal) {
+		return errors.New("away")
+	}
+	return nil
+}
+
+// host has extensions.
+type host struct {
+	extensions map[component.ID]component.Component
+}
+
+func (h host) GetExtensions() map[component.ID]component.Component { return h.extensions }
+
+func (a *adapter) consume(at time.Time, logs plog.Logs) {
+	a.at = at
+	for _, o := range a.outputs {
+		require.NoError(a.t, o.ConsumeLogs(context.Background(), logs))
+	}
+}
+
+func (a *adapter) flush(at time.Time, last bool) {
+	a.at = at
+	err := a.outputs[0].flush(context.Background(), last)
+	if len(a.refused) == 0 {
+		require.NoError(a.t, err)
+	}
+}
+
+func (a *adapter) refuse(signals ...pipeline.Signal) {
+	a.refused = signals
+}
+
+func (a *adapter) restart(stopped, started time.Time) {
+	a.at = stopped
+	for _, o := range a.outputs {
+		require.NoError(a.t, o.Shutdown(context.Background()))
+	}
+	a.events = a.eventCounts()
+	require.NoError(a.t, a.telemetry.Shutdown(context.Background()))
+	a.at = started
+	a.start()
+}
+
+func (a *adapter) results() results {
+	a.t.Helper()
+	r := readResults(a.t, a.options.key, a.metrics, a.traces, a.summaries)
+	r.events = a.eventCounts()
+	return r
+}
+
+func (a *adapter) exports() []exported { return a.metrics }
+
+// eventCounts are those of the runs before and of this one.
+func (a *adapter) eventCounts() map[string]int64 {
+	counts := map[string]int64{}
+	for result, n := range a.events {
+		counts[result] = n
+	}
+	got, err := a.telemetry.GetMetric("otelcol_connector_verifyyou_funnel_events")
+	require.NoError(a.t, err)
+	for _, dp := range got.Data.(metricdata.Sum[int64]).DataPoints {
+		result, _ := dp.Attributes.Value("result")
+		counts[result.AsString()] += dp.Value
+	}
+	return counts
+}

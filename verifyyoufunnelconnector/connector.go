@@ -1,0 +1,152 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verifyyoufunnelconnector
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/connector"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/funnel"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/version"
+	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
+)
+
+// lastFlushTime is how long the last flush takes at most: the Collector sets no deadline of its own.
+const lastFlushTime = 5 * time.Second
+
+// funnelConnector follows verifications, for all signals that come out of it.
+type funnelConnector struct {
+	cfg         *Config
+	settings    connector.Settings
+	nextMetrics consumer.Metrics // nil, as the others: nobody wants them
+	nextTraces  consumer.Traces
+	nextLogs    consumer.Logs
+
+	scope     pcommon.InstrumentationScope
+	resource  pcommon.Resource
+	funnel    *funnel.Funnel
+	metrics   *metrics
+	traces    outbox
+	summaries outbox
+	state     persistence
+	telemetry *telemetry
+	now       func() time.Time
+
+	created, started int // instances; one is created, started and shut down after the other
+	stopOnce         sync.Once
+	background       sync.WaitGroup
+	stopping         context.Context // of the flushes, until Shutdown
+	stop             context.CancelFunc
+}
+
+func newConnector(set connector.Settings, cfg *Config) (*funnelConnector, error) {
+	tel, err := newTelemetry(set.TelemetrySettings)
+	if err != nil {
+		return nil, err
+	}
+	c := &funnelConnector{
+		cfg: cfg, settings: set, scope: version.Scope(metadata.ScopeName), telemetry: tel, now: time.Now,
+		traces:    newOutbox(tel.droppedTraces),
+		summaries: newOutbox(tel.droppedSummaries),
+	}
+	c.stopping, c.stop = context.WithCancel(context.Background())
+	return c, nil
+}
+
+// Capabilities says that records are left as they are.
+func (*output) Capabilities() consumer.Capabilities {
+	return consumer.Capabilities{MutatesData: false}
+}
+
+// Start reads the state, and begins to flush once all instances are started: before that, nothing can be sent.
+func (o *output) Start(ctx context.Context, host component.Host) error {
+	if o.started == 0 {
+		if err := o.begin(ctx, host); err != nil {
+			return err
+		}
+	}
+	o.started++
+	if o.started == o.created {
+		o.background.Go(func() { o.flushEveryInterval(o.stopping) })
+	}
+	return nil
+}
+
+func (c *funnelConnector) begin(ctx context.Context, host component.Host) error {
+	c.telemetry.start(ctx)
+	if err := c.restore(ctx, host); err != nil {
+		return err
+	}
+	return c.telemetry.observeVerifications(c.funnel)
+}
+
+// Shutdown flushes a last time and saves the state, which takes 5 s at most. The first one does it, while all that
+// comes after the connector is still there.
+func (o *output) Shutdown(ctx context.Context) (err error) {
+	o.stopOnce.Do(func() {
+		funnels.remove(o.cfg)
+		o.stop()
+		err = o.end(ctx)
+		o.telemetry.Shutdown()
+	})
+	return err
+}
+
+func (c *funnelConnector) end(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lastFlushTime)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		c.background.Wait()
+		c.lastFlush(ctx)
+		done <- c.closeStorage(ctx)
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("the last flush did not end in time, and what it had to say is lost: %w", ctx.Err())
+	}
+}
+
+// ConsumeLogs takes the events among the records. It never fails: the pipeline beside is not held up by the funnel.
+func (o *output) ConsumeLogs(ctx context.Context, logs plog.Logs) error {
+	if !o.consumes {
+		return nil
+	}
+	var counted resultCounts
+	now := o.now()
+	for _, rl := range logs.ResourceLogs().All() {
+		for _, sl := range rl.ScopeLogs().All() {
+			for _, lr := range sl.LogRecords().All() {
+				counted[o.take(lr, now)]++
+			}
+		}
+	}
+	o.telemetry.countEvents(ctx, &counted)
+	return nil
+}
+
+func (c *funnelConnector) take(lr plog.LogRecord, now time.Time) metadata.AttributeResult {
+	e, ok := eventOf(lr, c.cfg.Key, now)
+	if !ok {
+		return metadata.AttributeResultOtherRecord
+	}
+	switch c.funnel.Observe(&e, now) {
+	case funnel.Duplicate:
+		return metadata.AttributeResultDuplicate
+	case funnel.Straggler:
+		return metadata.AttributeResultStraggler
+	default:
+		return metadata.AttributeResultNew
+	}
+}

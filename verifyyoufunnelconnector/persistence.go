@@ -1,0 +1,151 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verifyyoufunnelconnector
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.uber.org/zap"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/funnel"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/instance"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/state"
+	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
+)
+
+// persistence is what storage has of the connector. After Start it belongs to whoever flushes.
+type persistence struct {
+	store      *state.Store // nil: no storage
+	instanceID string
+}
+
+// savedState is what is stored under stateKey, beside the chunks of the verifications.
+type savedState struct {
+	InstanceID string         `json:"service.instance.id"`
+	Key        []string       `json:"key"`
+	Counters   counters.State `json:"counters"`
+	Funnel     funnel.Header  `json:"funnel"`
+}
+
+const stateKey = "state"
+
+func chunkKey(chunk int) string {
+	return "verifications/" + strconv.Itoa(chunk)
+}
+
+// restore goes on where the connector ended that used the same storage. What is stored and cannot be used is reported,
+// and the connector starts with an empty state.
+func (c *funnelConnector) restore(ctx context.Context, host component.Host) error {
+	id, err := instance.ID(c.settings.ID.String())
+	if err != nil {
+		return err
+	}
+	c.reset(id)
+	if c.cfg.Storage == nil {
+		return nil
+	}
+	store, err := state.Open(ctx, host, *c.cfg.Storage, component.KindConnector, c.settings.ID)
+	switch {
+	case errors.Is(err, state.ErrNoExtension):
+		return fmt.Errorf("storage: %s: %w", c.cfg.Storage, err)
+	case err != nil:
+		c.storageFailed(host, "Cannot open storage; nothing will survive a restart", err)
+		return nil
+	}
+	c.state.store = store
+	if err := c.load(ctx); err != nil {
+		c.storageFailed(host, "Cannot use what is stored; starting with an empty state", err)
+		c.reset(id)
+	}
+	return nil
+}
+
+func (c *funnelConnector) storageFailed(host component.Host, message string, err error) {
+	c.settings.Logger.Error(message, zap.Stringer("storage", c.cfg.Storage), zap.Error(err))
+	componentstatus.ReportStatus(host, componentstatus.NewRecoverableErrorEvent(err))
+}
+
+// reset makes the funnel and the metrics, both empty.
+func (c *funnelConnector) reset(instanceID string) {
+	c.state.instanceID = instanceID
+	c.resource = newResource(instanceID, c.cfg)
+	c.metrics = c.newMetrics(c.resource)
+	c.funnel = funnel.NewFunnel(funnel.Settings{
+		AbandonAfter: c.cfg.AbandonAfter, Settle: c.cfg.Settle, Window: c.cfg.Window, MaxVerifications: c.cfg.MaxVerifications,
+	}, c)
+}
+
+func newResource(instanceID string, cfg *Config) pcommon.Resource {
+	rb := metadata.NewResourceBuilder(cfg.MetricsBuilderConfig.ResourceAttributes)
+	rb.SetServiceName("verifyyou")
+	rb.SetServiceInstanceID(instanceID)
+	return rb.Emit()
+}
+
+func (c *funnelConnector) load(ctx context.Context) error {
+	value, err := c.state.store.Get(ctx, stateKey)
+	if value == nil || err != nil {
+		return err
+	}
+	var saved savedState
+	if err := json.Unmarshal(value, &saved); err != nil {
+		return fmt.Errorf("%q: %w", stateKey, err)
+	}
+	c.reset(saved.InstanceID)
+	err = c.metrics.Restore(&saved.Counters)
+	switch {
+	case errors.Is(err, counters.ErrOtherSettings):
+		c.settings.Logger.Info("Some metrics begin anew", zap.Error(err))
+	case err != nil:
+		return err
+	}
+	if !slices.Equal(saved.Key, c.cfg.Key) {
+		c.settings.Logger.Info("The key has changed: the verifications that were followed are forgotten")
+		return nil
+	}
+	return c.funnel.Restore(&saved.Funnel, func(chunk int) ([]byte, error) {
+		return c.state.store.Get(ctx, chunkKey(chunk))
+	}, c.now())
+}
+
+// save stores the state as it is during an export. The counters are looked at first: what comes meanwhile is then in the
+// verifications and not in the counters, so that after a crash nothing is counted twice.
+func (c *funnelConnector) save(ctx context.Context, export *counters.Export) error {
+	if c.state.store == nil {
+		return nil
+	}
+	saved := savedState{InstanceID: c.state.instanceID, Key: c.cfg.Key, Counters: export.State()}
+	changed, header := c.funnel.Changed()
+	saved.Funnel = header
+	written := make(map[string][]byte, len(changed)+1)
+	for _, chunk := range changed {
+		written[chunkKey(chunk)] = c.funnel.Encode(chunk)
+	}
+	value, err := json.Marshal(saved)
+	if err != nil {
+		return err
+	}
+	written[stateKey] = value
+	if err := c.state.store.Write(ctx, written, nil); err != nil {
+		c.funnel.NotWritten(changed)
+		return fmt.Errorf("storage: %s: %w", c.cfg.Storage, err)
+	}
+	return nil
+}
+
+func (c *funnelConnector) closeStorage(ctx context.Context) error {
+	if c.state.store == nil {
+		return nil
+	}
+	return c.state.store.Close(ctx)
+}

@@ -1,0 +1,52 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verifyyoufunnelconnector
+
+import (
+	"encoding/hex"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/funnel"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/record"
+)
+
+// newSummaries makes a log record of each end.
+func (c *funnelConnector) newSummaries(all []*funnel.Ended) plog.Logs {
+	ld := plog.NewLogs()
+	rl := ld.ResourceLogs().AppendEmpty()
+	c.resource.CopyTo(rl.Resource())
+	sl := rl.ScopeLogs().AppendEmpty()
+	c.scope.CopyTo(sl.Scope())
+	sl.LogRecords().EnsureCapacity(len(all))
+	now := pcommon.NewTimestampFromTime(c.now())
+	for _, e := range all {
+		c.summarize(e, now, sl.LogRecords().AppendEmpty())
+	}
+	return ld
+}
+
+func (c *funnelConnector) summarize(e *funnel.Ended, now pcommon.Timestamp, to plog.LogRecord) {
+	first, last := e.Steps[0].At, e.Steps[len(e.Steps)-1].At
+	to.SetEventName("verifyyou.verification.summary")
+	to.SetTimestamp(pcommon.Timestamp(last))
+	to.SetObservedTimestamp(now)
+	to.SetSeverityNumber(plog.SeverityNumberInfo)
+	to.SetSeverityText("INFO")
+	attrs := to.Attributes()
+	c.putVerification(attrs, e)
+	attrs.PutDouble("verifyyou.verification.duration", time.Duration(last-first).Seconds())
+	path := attrs.PutEmptySlice("verifyyou.verification.path")
+	path.EnsureCapacity(len(e.Steps))
+	for i := range e.Steps {
+		path.AppendEmpty().SetStr(e.Steps[i].Stage)
+	}
+	attrs.PutInt("verifyyou.verification.events", int64(e.Events))
+	attrs.PutBool("verifyyou.verification.resumed", e.Resumed())
+	attrs.PutStr(record.AttrUID, hex.EncodeToString(hash("summary", e.Key, strconv.Itoa(e.Number))[:len(event.ID{})]))
+}

@@ -1,0 +1,87 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verifyyoufunnelconnector
+
+import (
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/funnel"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/record"
+)
+
+// newTraces makes a trace of each end. Its ids come from the key and from the identities of the events, so that an end
+// that is sent again is the same trace.
+func (c *funnelConnector) newTraces(all []*funnel.Ended) ptrace.Traces {
+	td := ptrace.NewTraces()
+	rs := td.ResourceSpans().AppendEmpty()
+	c.resource.CopyTo(rs.Resource())
+	ss := rs.ScopeSpans().AppendEmpty()
+	c.scope.CopyTo(ss.Scope())
+	for _, e := range all {
+		c.addTrace(ss.Spans(), e)
+	}
+	return td
+}
+
+func (c *funnelConnector) addTrace(spans ptrace.SpanSlice, e *funnel.Ended) {
+	var traceID pcommon.TraceID
+	copy(traceID[:], hash("trace", e.Key))
+	root := spans.AppendEmpty()
+	root.SetTraceID(traceID)
+	root.SetSpanID(spanID(e.Key, "verification"))
+	root.SetName("verification")
+	c.setSpan(root, e.Steps[0].At, e.Steps[len(e.Steps)-1].At, e.Outcome != funnel.Completed)
+	c.putVerification(root.Attributes(), e)
+
+	before := e.Steps[0].At
+	for i := range e.Steps {
+		step := &e.Steps[i]
+		span := spans.AppendEmpty()
+		span.SetTraceID(traceID)
+		span.SetSpanID(spanID(e.Key, string(step.ID[:])))
+		span.SetParentSpanID(root.SpanID())
+		span.SetName(step.Stage)
+		c.setSpan(span, before, step.At, isDropOff(step.Stage))
+		span.Attributes().PutStr(record.AttrStage, step.Stage)
+		span.Attributes().PutStr(record.AttrOutcome, string(event.OutcomeOf(step.Stage)))
+		span.Attributes().PutStr(record.AttrUID, step.ID.String())
+		before = step.At
+	}
+}
+
+func spanID(key, of string) (id pcommon.SpanID) {
+	copy(id[:], hash("span", key, of))
+	return id
+}
+
+func (*funnelConnector) setSpan(span ptrace.Span, start, end uint64, failed bool) {
+	span.SetKind(ptrace.SpanKindInternal)
+	span.SetStartTimestamp(pcommon.Timestamp(start))
+	span.SetEndTimestamp(pcommon.Timestamp(end))
+	if failed {
+		span.Status().SetCode(ptrace.StatusCodeError)
+	}
+}
+
+// putVerification adds what a verification is called and how it ended.
+func (c *funnelConnector) putVerification(attrs pcommon.Map, e *funnel.Ended) {
+	for i, value := range splitKey(e.Key, len(c.cfg.Key)) {
+		putString(attrs, c.cfg.Key[i], value)
+	}
+	putString(attrs, record.AttrExternalID, e.ExternalID)
+	putString(attrs, record.AttrExternalTracker, e.Tracker)
+	putString(attrs, attrOutcome, string(e.Outcome))
+	putString(attrs, attrLastStage, e.LastStage())
+	if e.TrustScore.Valid {
+		attrs.PutDouble(record.AttrTrustScore, e.TrustScore.Value)
+	}
+}
+
+func putString(attrs pcommon.Map, name, value string) {
+	if value != "" {
+		attrs.PutStr(name, value)
+	}
+}
