@@ -2,7 +2,7 @@
 
 COLLECTOR := bin/otelcol-verifyyou
 TOOLS     := -modfile=internal/tools/go.mod
-MODULES   := . cmd/verifyyougen e2e
+MODULES   := . cmd/verifyyougen e2e internal/schemas
 
 .PHONY: help
 help: ## List the commands

@@ -132,9 +132,9 @@ func start(t *testing.T) (*collector, configuration) {
 	return startWith(t, cfg.file, fmt.Sprintf("http://127.0.0.1:%d", cfg.port)), cfg
 }
 
-func startWith(t *testing.T, file, url string) *collector {
+func startWith(t *testing.T, file, url string, arguments ...string) *collector {
 	t.Helper()
-	c := launch(t, file, url)
+	c := launch(t, file, url, arguments...)
 	require.Eventually(t, func() bool { return c.hasExited() || c.healthy() }, deadline, poll)
 	require.False(t, c.hasExited(), "the Collector ended instead of taking events")
 	c.ready = time.Now()
@@ -142,12 +142,13 @@ func startWith(t *testing.T, file, url string) *collector {
 }
 
 // launch starts a Collector and leaves it to the test to wait for something.
-func launch(t *testing.T, file, url string) *collector {
+func launch(t *testing.T, file, url string, arguments ...string) *collector {
 	t.Helper()
 	output, err := os.Create(filepath.Join(t.TempDir(), "output.txt"))
 	require.NoError(t, err)
 	defer output.Close()
-	c := &collector{t: t, url: url, cmd: otelcol(t, "--config", file), output: output.Name(), exited: make(chan struct{})}
+	cmd := otelcol(t, append([]string{"--config", file}, arguments...)...)
+	c := &collector{t: t, url: url, cmd: cmd, output: output.Name(), exited: make(chan struct{})}
 	c.cmd.Stdout, c.cmd.Stderr = output, output
 	require.NoError(t, c.cmd.Start())
 	go func() {
