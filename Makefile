@@ -71,6 +71,10 @@ MINUTES := 2
 soak: build ## Let things fail around the Collector for MINUTES (2), and compare what arrived with what was sent
 	cd e2e && go run ./soak -duration $$(($(MINUTES) * 30))s
 
+.PHONY: demo
+demo: build bin/verifyyougen ## Simulate some minutes of traffic, and print the funnel that a Prometheus then has beside the truth
+	@cd e2e && go run ./demo
+
 ROUNDS := 15
 
 .PHONY: bench
