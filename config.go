@@ -192,18 +192,10 @@ func (cfg *Config) validateGenerated() error {
 		errs = append(errs, fmt.Errorf("metrics::verifyyou.events::aggregation_strategy: %q has no meaning for a counter; use %s", s, metadata.AggregationStrategySum))
 	}
 	name, instance := cfg.MetricsBuilderConfig.ResourceAttributes.ServiceName, cfg.MetricsBuilderConfig.ResourceAttributes.ServiceInstanceID
-	for _, f := range []struct {
-		key string
-		set bool
-	}{
-		{"service.name::metrics_include", len(name.MetricsInclude) > 0},
-		{"service.name::metrics_exclude", len(name.MetricsExclude) > 0},
-		{"service.instance.id::metrics_include", len(instance.MetricsInclude) > 0},
-		{"service.instance.id::metrics_exclude", len(instance.MetricsExclude) > 0},
-	} {
-		if f.set {
-			errs = append(errs, fmt.Errorf("resource_attributes::%s: there is one resource only, so nothing to choose from; remove it", f.key))
-		}
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, metricsconfig.OneResource(
+		metricsconfig.Setting{Key: "service.name::metrics_include", Used: len(name.MetricsInclude) > 0},
+		metricsconfig.Setting{Key: "service.name::metrics_exclude", Used: len(name.MetricsExclude) > 0},
+		metricsconfig.Setting{Key: "service.instance.id::metrics_include", Used: len(instance.MetricsInclude) > 0},
+		metricsconfig.Setting{Key: "service.instance.id::metrics_exclude", Used: len(instance.MetricsExclude) > 0},
+	))...)
 }

@@ -11,7 +11,6 @@ import (
 	"strconv"
 
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.uber.org/zap"
 
@@ -49,31 +48,14 @@ func (r *verifyyouReceiver) restore(ctx context.Context, host component.Host) er
 	if err != nil {
 		return err
 	}
-	r.state.instanceID = id
-	r.reset()
-	if r.cfg.Storage == nil {
-		return nil
-	}
-	store, err := state.Open(ctx, host, *r.cfg.Storage, component.KindReceiver, r.settings.ID)
-	switch {
-	case errors.Is(err, state.ErrNoExtension):
-		return fmt.Errorf("storage: %s: %w", r.cfg.Storage, err)
-	case err != nil:
-		r.storageFailed(host, "Cannot open storage; nothing will survive a restart", err)
-		return nil
-	}
-	r.state.store = store
-	if err := r.load(ctx); err != nil {
-		r.storageFailed(host, "Cannot use what is stored; starting with an empty state", err)
+	reset := func() {
 		r.state.instanceID = id
 		r.reset()
 	}
-	return nil
-}
-
-func (r *verifyyouReceiver) storageFailed(host component.Host, message string, err error) {
-	r.settings.Logger.Error(message, zap.Stringer("storage", r.cfg.Storage), zap.Error(err))
-	componentstatus.ReportStatus(host, componentstatus.NewRecoverableErrorEvent(err))
+	reset()
+	owner := state.Owner{Host: host, Logger: r.settings.Logger, Kind: component.KindReceiver, ID: r.settings.ID, Extension: r.cfg.Storage}
+	r.state.store, err = owner.Resume(ctx, func(store *state.Store) error { return r.load(ctx, store) }, reset)
+	return err
 }
 
 // reset makes the records, the memory and the counters, all empty.
@@ -87,8 +69,8 @@ func (r *verifyyouReceiver) reset() {
 	}
 }
 
-func (r *verifyyouReceiver) load(ctx context.Context) error {
-	value, err := r.state.store.Get(ctx, stateKey)
+func (r *verifyyouReceiver) load(ctx context.Context, store *state.Store) error {
+	value, err := store.Get(ctx, stateKey)
 	if value == nil || err != nil {
 		return err
 	}
@@ -112,7 +94,7 @@ func (r *verifyyouReceiver) load(ctx context.Context) error {
 	}
 	r.state.deliveries = saved.Deliveries
 	return r.deliveries.Restore(saved.Deliveries, func(segment uint64) ([]byte, error) {
-		return r.state.store.Get(ctx, segmentKey(segment))
+		return store.Get(ctx, segmentKey(segment))
 	}, r.now())
 }
 

@@ -12,7 +12,6 @@ import (
 	"strconv"
 
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.uber.org/zap"
 
@@ -51,28 +50,9 @@ func (c *funnelConnector) restore(ctx context.Context, host component.Host) erro
 		return err
 	}
 	c.reset(id)
-	if c.cfg.Storage == nil {
-		return nil
-	}
-	store, err := state.Open(ctx, host, *c.cfg.Storage, component.KindConnector, c.settings.ID)
-	switch {
-	case errors.Is(err, state.ErrNoExtension):
-		return fmt.Errorf("storage: %s: %w", c.cfg.Storage, err)
-	case err != nil:
-		c.storageFailed(host, "Cannot open storage; nothing will survive a restart", err)
-		return nil
-	}
-	c.state.store = store
-	if err := c.load(ctx); err != nil {
-		c.storageFailed(host, "Cannot use what is stored; starting with an empty state", err)
-		c.reset(id)
-	}
-	return nil
-}
-
-func (c *funnelConnector) storageFailed(host component.Host, message string, err error) {
-	c.settings.Logger.Error(message, zap.Stringer("storage", c.cfg.Storage), zap.Error(err))
-	componentstatus.ReportStatus(host, componentstatus.NewRecoverableErrorEvent(err))
+	owner := state.Owner{Host: host, Logger: c.settings.Logger, Kind: component.KindConnector, ID: c.settings.ID, Extension: c.cfg.Storage}
+	c.state.store, err = owner.Resume(ctx, func(store *state.Store) error { return c.load(ctx, store) }, func() { c.reset(id) })
+	return err
 }
 
 // reset makes the funnel and the metrics, both empty.
@@ -92,13 +72,13 @@ func newResource(instanceID string, cfg *Config) pcommon.Resource {
 	return rb.Emit()
 }
 
-func (c *funnelConnector) load(ctx context.Context) error {
-	value, err := c.state.store.Get(ctx, stateKey)
+func (c *funnelConnector) load(ctx context.Context, store *state.Store) error {
+	value, err := store.Get(ctx, stateKey)
 	if value == nil || err != nil {
 		return err
 	}
 	var saved savedState
-	if err := json.Unmarshal(value, &saved); err != nil {
+	if err = json.Unmarshal(value, &saved); err != nil {
 		return fmt.Errorf("%q: %w", stateKey, err)
 	}
 	c.reset(saved.InstanceID)
@@ -114,7 +94,7 @@ func (c *funnelConnector) load(ctx context.Context) error {
 		return nil
 	}
 	return c.funnel.Restore(&saved.Funnel, func(chunk int) ([]byte, error) {
-		return c.state.store.Get(ctx, chunkKey(chunk))
+		return store.Get(ctx, chunkKey(chunk))
 	}, c.now())
 }
 

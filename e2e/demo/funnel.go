@@ -114,7 +114,7 @@ func ask(ctx context.Context, prometheus promv1.API, query, label string) (map[s
 	return values, nil
 }
 
-var errDiffers = errors.New("Prometheus has other numbers than what was sent")
+var errDiffers = errors.New("the numbers in Prometheus are not those of what was sent")
 
 // compare prints a funnel beside the truth. It is an error if they differ.
 func compare(to io.Writer, want, got *funnel) error {
@@ -149,4 +149,3 @@ func printRow(w io.Writer, name string, got, want, all int64) {
 	bar := strings.Repeat("█", int(share*barWidth+0.5))
 	fmt.Fprintf(w, "  %s\t%d\t%d\t%.1f%%\t%s\n", name, got, want, share*100, bar)
 }
-

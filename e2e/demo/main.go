@@ -55,7 +55,8 @@ func run(ctx context.Context, bin string, people, rate int) (err error) {
 	}
 	fmt.Printf("The Collector takes webhooks at http://%s%s, Prometheus is at http://%s until this ends.\n\n", places.webhooks, webhookPath, places.prometheus)
 	truthFile := filepath.Join(folder, "truth.json")
-	if err := simulate(ctx, bin, places, truthFile, people, rate); err != nil {
+	err = simulate(ctx, bin, places, truthFile, people, rate)
+	if err != nil {
 		return err
 	}
 	want, err := readTruth(truthFile)

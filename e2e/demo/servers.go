@@ -70,11 +70,13 @@ func startServers(ctx context.Context, folder, bin, prometheus string, p *places
 	}
 	collector := command(ctx, filepath.Join(bin, "otelcol-verifyyou"), "--config", config)
 	collector.Env = append(os.Environ(), "DEMO_ENDPOINT="+p.webhooks, "DEMO_METRICS="+p.metrics, "VERIFYYOU_SIGNING_SECRET="+secret)
-	if err := all.start(collector, "http://"+p.webhooks+"/healthz"); err != nil {
+	err = all.start(collector, "http://"+p.webhooks+"/healthz")
+	if err != nil {
 		return all, err
 	}
-	return all, all.start(command(ctx, prometheus, "--config.file="+scrape, "--storage.tsdb.path="+filepath.Join(folder, "data"),
+	err = all.start(command(ctx, prometheus, "--config.file="+scrape, "--storage.tsdb.path="+filepath.Join(folder, "data"),
 		"--web.listen-address="+p.prometheus, "--log.level=error"), "http://"+p.prometheus+"/-/ready")
+	return all, err
 }
 
 // command returns a program that is told to end, and then given time, when ctx is done.

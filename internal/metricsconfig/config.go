@@ -45,6 +45,23 @@ func Default() Config {
 	}
 }
 
+// Setting is a key that mdatagen's generated settings offer, and whether it is used.
+type Setting struct {
+	Key  string
+	Used bool
+}
+
+// OneResource returns a fault for each setting that chooses between resources, of which there is only one.
+func OneResource(settings ...Setting) error {
+	var errs []error
+	for _, s := range settings {
+		if s.Used {
+			errs = append(errs, fmt.Errorf("resource_attributes::%s: there is one resource only, so nothing to choose from; remove it", s.Key))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // IsDelta reports whether the temporality is delta.
 func (c *Config) IsDelta() bool {
 	return c.MetricsTemporality == Delta

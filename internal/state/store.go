@@ -13,7 +13,9 @@ import (
 	"hash/crc32"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
+	"go.uber.org/zap"
 )
 
 var (
@@ -31,17 +33,52 @@ type Store struct {
 	client storage.Client
 }
 
-// Open returns the store of a component in a storage extension of the host.
-func Open(ctx context.Context, host component.Host, extension component.ID, kind component.Kind, id component.ID) (*Store, error) {
-	ext, ok := host.GetExtensions()[extension].(storage.Extension)
+// Owner is a component that keeps state.
+type Owner struct {
+	Host      component.Host
+	Logger    *zap.Logger
+	Kind      component.Kind
+	ID        component.ID
+	Extension *component.ID // as configured; nil: it keeps none
+}
+
+// Resume opens the storage of a component, and lets it load what is there. It returns nil where there is no storage.
+// Storage that cannot be opened, or whose content cannot be loaded, is reported and not an error: the component has to
+// work, with an empty state, which reset makes. Only one that does not exist is an error.
+func (o *Owner) Resume(ctx context.Context, load func(*Store) error, reset func()) (*Store, error) {
+	if o.Extension == nil {
+		return nil, nil
+	}
+	store, err := o.openStore(ctx)
+	switch {
+	case errors.Is(err, ErrNoExtension):
+		return nil, fmt.Errorf("storage: %s: %w", o.Extension, err)
+	case err != nil:
+		o.report("Cannot open storage; nothing will survive a restart", err)
+		return nil, nil
+	}
+	if err := load(store); err != nil {
+		o.report("Cannot use what is stored; starting with an empty state", err)
+		reset()
+	}
+	return store, nil
+}
+
+func (o *Owner) openStore(ctx context.Context) (*Store, error) {
+	extension, ok := o.Host.GetExtensions()[*o.Extension].(storage.Extension)
 	if !ok {
 		return nil, ErrNoExtension
 	}
-	client, err := ext.GetClient(ctx, kind, id, "")
+	client, err := extension.GetClient(ctx, o.Kind, o.ID, "")
 	if err != nil {
 		return nil, err
 	}
 	return &Store{client: client}, nil
+}
+
+func (o *Owner) report(message string, err error) {
+	o.Logger.Error(message, zap.Stringer("storage", o.Extension), zap.Error(err))
+	componentstatus.ReportStatus(o.Host, componentstatus.NewRecoverableErrorEvent(err))
 }
 
 // Get returns a value, nil if there is none, or ErrDamaged.
