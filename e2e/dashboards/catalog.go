@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/otlptranslator"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -134,7 +135,7 @@ func (c Catalog) checkSelector(selector *parser.VectorSelector) error {
 	}
 	for _, matcher := range selector.LabelMatchers {
 		for _, name := range names {
-			if matcher.Name != labels.MetricName && !slices.Contains(c[name], matcher.Name) {
+			if matcher.Name != model.MetricNameLabel && !slices.Contains(c[name], matcher.Name) {
 				return fmt.Errorf("%s: %s has no label %s", selector, name, matcher.Name)
 			}
 		}
@@ -147,7 +148,7 @@ func (c Catalog) names(selector *parser.VectorSelector) []string {
 	var names []string
 	for name := range maps.Keys(c) {
 		if slices.ContainsFunc(selector.LabelMatchers, func(m *labels.Matcher) bool {
-			return m.Name == labels.MetricName && m.Matches(name)
+			return m.Name == model.MetricNameLabel && m.Matches(name)
 		}) {
 			names = append(names, name)
 		}

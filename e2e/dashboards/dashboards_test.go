@@ -44,21 +44,27 @@ func catalog(t *testing.T) Catalog {
 	return c
 }
 
-// forEach runs a test for each dashboard.
-func forEach(t *testing.T, test func(t *testing.T, d *Dashboard, text []byte)) {
+// file is a dashboard as it is stored.
+type file struct {
+	*Dashboard
+	name string
+	text []byte
+}
+
+func load(t *testing.T) []file {
 	t.Helper()
-	files, err := filepath.Glob(folder + "grafana/*.json")
+	names, err := filepath.Glob(folder + "grafana/*.json")
 	require.NoError(t, err)
-	require.Len(t, files, 3)
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			d, err := Load(file)
-			require.NoError(t, err)
-			text, err := os.ReadFile(file)
-			require.NoError(t, err)
-			test(t, d, text)
-		})
+	require.Len(t, names, 3)
+	var files []file
+	for _, name := range names {
+		d, err := Load(name)
+		require.NoError(t, err)
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		files = append(files, file{d, filepath.Base(name), text})
 	}
+	return files
 }
 
 // queried returns the panels that are not headings.
@@ -68,99 +74,111 @@ func (d *Dashboard) queried() []Panel {
 
 func TestDashboards(t *testing.T) {
 	uids := map[string]bool{}
-	forEach(t, func(t *testing.T, d *Dashboard, text []byte) {
-		var keys map[string]json.RawMessage
-		require.NoError(t, json.Unmarshal(text, &keys))
-		assert.NotContains(t, keys, "__inputs", "a data source is chosen by a variable")
-		assert.NotContains(t, keys, "timezone", "each user has one")
-		assert.Nil(t, d.ID, "Grafana gives an id")
-		assert.NotEmpty(t, d.UID)
-		assert.False(t, uids[d.UID], "the uid of another dashboard")
-		uids[d.UID] = true
-		assert.NotEmpty(t, d.Title)
-		assert.NotEmpty(t, d.Description)
-		assert.Equal(t, 42, d.SchemaVersion)
-		assert.Contains(t, d.Tags, "verifyyou")
-	})
+	for _, d := range load(t) {
+		t.Run(d.name, func(t *testing.T) {
+			var keys map[string]json.RawMessage
+			require.NoError(t, json.Unmarshal(d.text, &keys))
+			assert.NotContains(t, keys, "__inputs", "a data source is chosen by a variable")
+			assert.NotContains(t, keys, "timezone", "each user has one")
+			assert.Nil(t, d.ID, "Grafana gives an id")
+			assert.NotEmpty(t, d.UID)
+			assert.False(t, uids[d.UID], "the uid of another dashboard")
+			uids[d.UID] = true
+			assert.NotEmpty(t, d.Title)
+			assert.NotEmpty(t, d.Description)
+			assert.Equal(t, 42, d.SchemaVersion)
+			assert.Contains(t, d.Tags, "verifyyou")
+		})
+	}
 }
 
 func TestPanels(t *testing.T) {
-	forEach(t, func(t *testing.T, d *Dashboard, _ []byte) {
-		ids := map[int]bool{}
-		for _, p := range d.Panels {
-			assert.NotEmpty(t, p.Title)
-			assert.False(t, ids[p.ID], "the id of %q is another's", p.Title)
-			ids[p.ID] = true
-		}
-		for _, p := range d.queried() {
-			assert.NotEmpty(t, p.Description, p.Title)
-			assert.NotEmpty(t, p.FieldConfig.Defaults.Unit, p.Title)
-			assert.NotEmpty(t, p.Targets, p.Title)
-			refIDs := map[string]bool{}
-			for _, target := range p.Targets {
-				assert.False(t, refIDs[target.RefID], "%s has %s twice", p.Title, target.RefID)
-				refIDs[target.RefID] = true
+	for _, d := range load(t) {
+		t.Run(d.name, func(t *testing.T) {
+			ids := map[int]bool{}
+			for _, p := range d.Panels {
+				assert.NotEmpty(t, p.Title)
+				assert.False(t, ids[p.ID], "the id of %q is another's", p.Title)
+				ids[p.ID] = true
 			}
-		}
-	})
+			for _, p := range d.queried() {
+				assert.NotEmpty(t, p.Description, p.Title)
+				assert.NotEmpty(t, p.FieldConfig.Defaults.Unit, p.Title)
+				assert.NotEmpty(t, p.Targets, p.Title)
+				refIDs := map[string]bool{}
+				for _, target := range p.Targets {
+					assert.False(t, refIDs[target.RefID], "%s has %s twice", p.Title, target.RefID)
+					refIDs[target.RefID] = true
+				}
+			}
+		})
+	}
 }
 
 // TestLayout shows that no panel lies over another, or beside the grid of 24 columns.
 func TestLayout(t *testing.T) {
 	type cell struct{ x, y int }
-	forEach(t, func(t *testing.T, d *Dashboard, _ []byte) {
-		taken := map[cell]string{}
-		for _, p := range d.Panels {
-			assert.LessOrEqual(t, p.GridPos.X+p.GridPos.W, 24, p.Title)
-			for x := range p.GridPos.W {
-				for y := range p.GridPos.H {
-					at := cell{p.GridPos.X + x, p.GridPos.Y + y}
-					assert.Empty(t, taken[at], "%q lies over it", p.Title)
-					taken[at] = p.Title
+	for _, d := range load(t) {
+		t.Run(d.name, func(t *testing.T) {
+			taken := map[cell]string{}
+			for _, p := range d.Panels {
+				assert.LessOrEqual(t, p.GridPos.X+p.GridPos.W, 24, p.Title)
+				for x := range p.GridPos.W {
+					for y := range p.GridPos.H {
+						at := cell{p.GridPos.X + x, p.GridPos.Y + y}
+						assert.Empty(t, taken[at], "%q lies over it", p.Title)
+						taken[at] = p.Title
+					}
 				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // TestDatasources shows that all queries go to the data source that the user chooses.
 func TestDatasources(t *testing.T) {
-	forEach(t, func(t *testing.T, d *Dashboard, text []byte) {
-		assert.Contains(t, d.Templating.List, Variable{Name: "datasource", Type: "datasource"})
-		chosen := regexp.MustCompile(`"uid": "\$\{datasource}"`)
-		referred := regexp.MustCompile(`"datasource": \{`)
-		assert.Len(t, chosen.FindAll(text, -1), len(referred.FindAll(text, -1)))
-		assert.Len(t, regexp.MustCompile(`"uid":`).FindAll(text, -1), len(chosen.FindAll(text, -1))+1, "other than the dashboard's own")
-	})
+	for _, d := range load(t) {
+		t.Run(d.name, func(t *testing.T) {
+			assert.Contains(t, d.Templating.List, Variable{Name: "datasource", Type: "datasource"})
+			chosen := regexp.MustCompile(`"uid": "\$\{datasource}"`)
+			referred := regexp.MustCompile(`"datasource": \{`)
+			assert.Len(t, chosen.FindAll(d.text, -1), len(referred.FindAll(d.text, -1)))
+			assert.Len(t, regexp.MustCompile(`"uid":`).FindAll(d.text, -1), len(chosen.FindAll(d.text, -1))+1, "other than the dashboard's own")
+		})
+	}
 }
 
 func TestVariables(t *testing.T) {
-	forEach(t, func(t *testing.T, d *Dashboard, text []byte) {
-		used := Variables(string(text))
-		for _, v := range d.Templating.List {
-			assert.Contains(t, used, v.Name, "nothing uses it")
-			if v.Name == "tracker" && v.Type == "query" {
-				assert.Equal(t, ".*", v.AllValue, "a series without a tracker has no such label")
+	for _, d := range load(t) {
+		t.Run(d.name, func(t *testing.T) {
+			used := Variables(string(d.text))
+			for _, v := range d.Templating.List {
+				assert.Contains(t, used, v.Name, "nothing uses it")
+				if v.Name == "tracker" && v.Type == "query" {
+					assert.Equal(t, ".*", v.AllValue, "a series without a tracker has no such label")
+				}
 			}
-		}
-		for _, p := range d.queried() {
-			for _, target := range p.Targets {
-				assert.NotContains(t, Substitute(target.Expr, values), "$")
+			for _, p := range d.queried() {
+				for _, target := range p.Targets {
+					assert.NotContains(t, Substitute(target.Expr, values), "$")
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // TestOverrides shows that what is set for a field by name is set for one that is there.
 func TestOverrides(t *testing.T) {
-	forEach(t, func(t *testing.T, d *Dashboard, _ []byte) {
-		for _, p := range d.queried() {
-			for _, override := range p.FieldConfig.Overrides {
-				assert.Equal(t, "byName", override.Matcher.ID)
-				assert.True(t, p.mayHave(override.Matcher.Options), "%s: %s", p.Title, override.Matcher.Options)
+	for _, d := range load(t) {
+		t.Run(d.name, func(t *testing.T) {
+			for _, p := range d.queried() {
+				for _, override := range p.FieldConfig.Overrides {
+					assert.Equal(t, "byName", override.Matcher.ID)
+					assert.True(t, p.mayHave(override.Matcher.Options), "%s: %s", p.Title, override.Matcher.Options)
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // mayHave tells whether a panel can have a field of the name. The values of labels are anybody's.
@@ -183,21 +201,23 @@ func (p *Panel) mayHave(name string) bool {
 func TestPrometheusQueries(t *testing.T) {
 	c := catalog(t)
 	checked := 0
-	forEach(t, func(t *testing.T, d *Dashboard, _ []byte) {
-		for _, p := range d.queried() {
-			for _, target := range p.Targets {
-				if target.Datasource.Type != "prometheus" {
-					continue
-				}
-				checked++
-				assert.NoError(t, c.Check(Substitute(target.Expr, values)), p.Title)
-				assert.NotRegexp(t, `\b(job|instance)\b`, target.Expr, "%s: they differ by how a series came", p.Title)
-				if strings.HasPrefix(target.Expr, "round(") {
-					assert.Contains(t, p.Description, "off by about one sample interval", p.Title)
+	for _, d := range load(t) {
+		t.Run(d.name, func(t *testing.T) {
+			for _, p := range d.queried() {
+				for _, target := range p.Targets {
+					if target.Datasource.Type != "prometheus" {
+						continue
+					}
+					checked++
+					require.NoError(t, c.Check(Substitute(target.Expr, values)), p.Title)
+					assert.NotRegexp(t, `\b(job|instance)\b`, target.Expr, "%s: they differ by how a series came", p.Title)
+					if strings.HasPrefix(target.Expr, "round(") {
+						assert.Contains(t, p.Description, "off by about one sample interval", p.Title)
+					}
 				}
 			}
-		}
-	})
+		})
+	}
 	assert.Positive(t, checked)
 }
 
@@ -208,17 +228,19 @@ func TestLokiQueries(t *testing.T) {
 		known[strings.ReplaceAll(attribute, ".", "_")] = true
 	}
 	checked := 0
-	forEach(t, func(t *testing.T, d *Dashboard, _ []byte) {
-		for _, p := range d.queried() {
-			if p.Targets[0].Datasource.Type != "loki" {
-				continue
+	for _, d := range load(t) {
+		t.Run(d.name, func(t *testing.T) {
+			for _, p := range d.queried() {
+				if p.Targets[0].Datasource.Type != "loki" {
+					continue
+				}
+				for _, name := range p.attributes() {
+					checked++
+					assert.True(t, known[name], "%s: %s", p.Title, name)
+				}
 			}
-			for _, name := range p.attributes() {
-				checked++
-				assert.True(t, known[name], "%s: %s", p.Title, name)
-			}
-		}
-	})
+		})
+	}
 	assert.Positive(t, checked)
 }
 
@@ -240,8 +262,8 @@ func recordAttributes(t *testing.T) []string {
 	files, err := filepath.Glob("../../testdata/cases/*/logs.yaml")
 	require.NoError(t, err)
 	var attributes []string
-	for _, file := range files {
-		text, err := os.ReadFile(file)
+	for _, name := range files {
+		text, err := os.ReadFile(name)
 		require.NoError(t, err)
 		for _, match := range regexp.MustCompile(`key: (verifyyou\.\w+)`).FindAllSubmatch(text, -1) {
 			attributes = append(attributes, string(match[1]))
@@ -280,9 +302,9 @@ func TestCheck(t *testing.T) {
 		`verifyyou_stage_duration_seconds_sum{le="1"}`:                 "no label le",
 		`verifyyou_events_total / on (outcome) verifyyou_events_total`: "the label outcome",
 	} {
-		assert.ErrorContains(t, c.Check(expr), fault, expr)
+		require.ErrorContains(t, c.Check(expr), fault, expr)
 	}
-	assert.NoError(t, c.Check(`{__name__=~"otelcol_receiver_verifyyou_requests(_total)?", result="accepted"}`))
+	require.NoError(t, c.Check(`{__name__=~"otelcol_receiver_verifyyou_requests(_total)?", result="accepted"}`))
 }
 
 func TestSubstitute(t *testing.T) {
