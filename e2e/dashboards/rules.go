@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 
-	"go.yaml.in/yaml/v3"
+	"gopkg.in/yaml.v3"
 )
 
 // Rule is a recording rule, with Record, or an alert, with Alert.
