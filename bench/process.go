@@ -92,14 +92,16 @@ func (a attack) on(cmd *exec.Cmd) (*report, error) {
 		return nil, err
 	}
 	defer in.Close()
-	if err := cmd.Start(); err != nil {
+	err = cmd.Start()
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	}()
-	if err := awaitListener(address); err != nil {
+	err = awaitListener(address)
+	if err != nil {
 		return nil, err
 	}
 	r := a.run(address)

@@ -57,6 +57,16 @@ type result struct {
 // warmUp is how many requests go before those that are measured.
 const warmUp = 2_000
 
+// server is the process of a case.
+type server struct {
+	benchCase
+	address string
+	cmd     *exec.Cmd
+	in      io.WriteCloser
+	out     *json.Decoder
+	sent    int
+}
+
 // round measures a server once.
 func (s *server) round(l load) (result, error) {
 	all := s.requests(l.requests)
@@ -65,7 +75,8 @@ func (s *server) round(l load) (result, error) {
 		return result{}, err
 	}
 	began := time.Now()
-	if err := post(s.address, all, l.connections); err != nil {
+	err = post(s.address, all, l.connections)
+	if err != nil {
 		return result{}, err
 	}
 	took := time.Since(began)
@@ -80,16 +91,6 @@ func (s *server) round(l load) (result, error) {
 		bytes:       float64(after.Bytes-before.Bytes) / n,
 		allocations: float64(after.Allocations-before.Allocations) / n,
 	}, nil
-}
-
-// server is the process of a case.
-type server struct {
-	benchCase
-	address string
-	cmd     *exec.Cmd
-	in      io.WriteCloser
-	out     *json.Decoder
-	sent    int
 }
 
 // requests returns so many requests for events that the server has not had yet.
@@ -161,7 +162,8 @@ func (s *server) measure() (usage, error) {
 	if _, err := io.WriteString(s.in, "\n"); err != nil {
 		return u, err
 	}
-	return u, s.out.Decode(&u)
+	err := s.out.Decode(&u)
+	return u, err
 }
 
 // stop ends a server in order. It is an error if the server has not taken, or not counted, every request.
