@@ -162,18 +162,19 @@ func (cfg *Config) validateTimes() error {
 
 func (cfg *Config) validateHistogram() error {
 	h := &cfg.Histogram
+	var errs []error
 	if h.Explicit.HasValue() && h.Exponential.HasValue() {
-		return errors.New("histogram: has both explicit and exponential; remove one of them")
+		errs = append(errs, errors.New("histogram: has both explicit and exponential; remove one of them"))
 	}
 	if h.Exponential.HasValue() {
 		if size := h.Exponential.Get().MaxSize; size < minExponentialSize || size > maxExponentialSize {
-			return fmt.Errorf("histogram::exponential::max_size: is %d; use %d to %d, %d for example", size, minExponentialSize, maxExponentialSize, defaultExponentialSize)
+			errs = append(errs, fmt.Errorf("histogram::exponential::max_size: is %d; use %d to %d, %d for example", size, minExponentialSize, maxExponentialSize, defaultExponentialSize))
 		}
 	}
 	if h.Explicit.HasValue() {
-		return validateBuckets(h.Explicit.Get().Buckets)
+		errs = append(errs, validateBuckets(h.Explicit.Get().Buckets))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func validateBuckets(buckets []time.Duration) error {

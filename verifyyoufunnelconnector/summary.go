@@ -6,7 +6,6 @@ package verifyyoufunnelconnector
 import (
 	"encoding/hex"
 	"strconv"
-	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
@@ -32,15 +31,14 @@ func (c *funnelConnector) newSummaries(all []*funnel.Ended) plog.Logs {
 }
 
 func (c *funnelConnector) summarize(e *funnel.Ended, now pcommon.Timestamp, to plog.LogRecord) {
-	first, last := e.Steps[0].At, e.Steps[len(e.Steps)-1].At
 	to.SetEventName("verifyyou.verification.summary")
-	to.SetTimestamp(pcommon.Timestamp(last))
+	to.SetTimestamp(pcommon.Timestamp(e.Steps[len(e.Steps)-1].At))
 	to.SetObservedTimestamp(now)
 	to.SetSeverityNumber(plog.SeverityNumberInfo)
 	to.SetSeverityText("INFO")
 	attrs := to.Attributes()
 	c.putVerification(attrs, e)
-	attrs.PutDouble("verifyyou.verification.duration", time.Duration(last-first).Seconds())
+	attrs.PutDouble("verifyyou.verification.duration", e.Seconds())
 	path := attrs.PutEmptySlice("verifyyou.verification.path")
 	path.EnsureCapacity(len(e.Steps))
 	for i := range e.Steps {

@@ -60,7 +60,7 @@ func (s *Stages) find(name string) (int, bool) {
 }
 
 func (s *Stages) isFull(name string) bool {
-	return len(name) > maxStageBytes || len(s.names) >= len(event.Stages())+MaxUnknownStages
+	return name == Other || len(name) > maxStageBytes || len(s.names) >= len(event.Stages())+MaxUnknownStages
 }
 
 func (s *Stages) admit(name string) int {

@@ -69,7 +69,7 @@ func (t *Trackers) find(name string, now time.Time) (string, bool) {
 }
 
 func (t *Trackers) isFull(name string) bool {
-	return len(name) > MaxTrackerBytes || t.allowed != nil && !t.allowed[name] || len(t.seen) >= t.max
+	return name == Other || len(name) > MaxTrackerBytes || t.allowed != nil && !t.allowed[name] || len(t.seen) >= t.max
 }
 
 func (t *Trackers) admit(name string, now time.Time) (bounded string, isNew bool) {

@@ -167,7 +167,7 @@ func (d *explicit) values() Values {
 // exponential is a distribution in exponential buckets.
 type exponential struct {
 	histogram structure.Histogram[float64]
-	// sumOffset is what the sum of the histogram lacks: a restored one was made from the middles of its buckets.
+	// sumOffset is what the sum of the histogram lacks: a restored one was made from other values of its buckets.
 	sumOffset float64
 	maxSize   int32
 }
@@ -221,23 +221,32 @@ func (d *exponential) values() Values {
 	return v
 }
 
-// restore records a value for each bucket, the library has no other way in: the smallest and the greatest value, so that
-// it chooses the scale that the histogram had, and the middles of the buckets between.
+// restore records values that make the same buckets, the library has no other way in: the smallest and the greatest
+// value, and for the others one of the bucket that each is in.
 func (d *exponential) restore(v *Values) {
 	groups := v.groups()
-	for i, g := range groups {
-		switch i {
-		case 0:
-			d.histogram.Update(v.Min)
-			d.histogram.UpdateByIncr(g.value, g.count-1)
-		case len(groups) - 1:
-			d.histogram.Update(v.Max)
-			d.histogram.UpdateByIncr(g.value, g.count-1)
-		default:
-			d.histogram.UpdateByIncr(g.value, g.count)
+	for i, value := range []float64{v.Min, v.Max} {
+		if g := outermost(groups, i); g != nil {
+			g.count--
+			d.histogram.Update(value)
 		}
 	}
+	for _, g := range groups {
+		d.histogram.UpdateByIncr(g.value, g.count)
+	}
 	d.sumOffset = v.Sum - d.histogram.Sum()
+}
+
+// outermost returns the first or the last group, nil if nothing is in it any more.
+func outermost(groups []group, end int) *group {
+	if len(groups) == 0 {
+		return nil
+	}
+	g := &groups[end*(len(groups)-1)]
+	if g.count == 0 {
+		return nil
+	}
+	return g
 }
 
 // group is so many values that are in one bucket, of which it has one.
@@ -254,15 +263,17 @@ func (v *Values) groups() []group {
 			all = append(all, group{value: min(max(value, v.Min), v.Max), count: count})
 		}
 	}
-	middle := func(side Side, i int) float64 {
-		return math.Exp2(math.Ldexp(float64(side.Offset)+float64(i)+0.5, -int(v.Scale)))
+	// It is in the lower half of its bucket: in the upper one, buckets half as wide could be enough for all values, and
+	// the library would choose those.
+	inside := func(side Side, i int) float64 {
+		return math.Exp2(math.Ldexp(float64(side.Offset)+float64(i)+0.25, -int(v.Scale)))
 	}
 	for i, count := range slices.Backward(v.Neg.Counts) {
-		add(-middle(v.Neg, i), count)
+		add(-inside(v.Neg, i), count)
 	}
 	add(0, v.Zero)
 	for i, count := range v.Pos.Counts {
-		add(middle(v.Pos, i), count)
+		add(inside(v.Pos, i), count)
 	}
 	return all
 }

@@ -75,6 +75,11 @@ func (e *Ended) LastStage() string {
 	return e.Steps[len(e.Steps)-1].Stage
 }
 
+// Seconds returns how long the verification took, from the first to the last event.
+func (e *Ended) Seconds() float64 {
+	return seconds(e.Steps[0].At, e.Steps[len(e.Steps)-1].At)
+}
+
 // Resumed reports whether the verification has gone on after an end.
 func (e *Ended) Resumed() bool {
 	return e.Number > 1

@@ -141,12 +141,13 @@ func (f *Funnel) take(s slot, e *Event, steps []step, next step) {
 	v := f.table.at(s)
 	v.name(e)
 	v.events++
-	if e.TrustScore.Valid && takesScore(steps, &next) {
-		v.score = e.TrustScore.Value
-	}
+	scores := e.TrustScore.Valid && takesScore(steps, &next)
 	if grown, ok := insert(steps, next); ok {
 		steps = grown
 		v.trail = newTrail(steps)
+		if scores {
+			v.score = e.TrustScore.Value
+		}
 	}
 	if v.state != ended {
 		f.countActive(v.last, -1)

@@ -42,7 +42,7 @@ func (f *Funnel) Encode(chunk int) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.table.changed[chunk] = false
-	var out []byte
+	out := []byte{} // nil would be a missing one
 	for i := range chunkSize {
 		s := slot(chunk*chunkSize + i)
 		if f.table.at(s).text != "" {
@@ -106,13 +106,17 @@ func appendString(out []byte, s string) []byte {
 	return append(binary.AppendUvarint(out, uint64(len(s))), s...)
 }
 
-// ErrChunk means that a chunk is not one that Encode made.
-var ErrChunk = errors.New("it does not hold what it should")
+var (
+	// ErrChunk means that a chunk is not one that Encode made.
+	ErrChunk = errors.New("it does not hold what it should")
 
-// Restore makes an empty Funnel go on at a time with what was kept, of which read returns the chunks. The time between
-// has not passed for it. With an error it is left empty.
+	errMissing = fmt.Errorf("it is missing: %w", ErrChunk)
+)
+
+// Restore makes an empty Funnel go on at a time with what was kept, of which read returns the chunks, nil for one that is
+// missing. The time between has not passed for it, also where the clock was set back. With an error it is left empty.
 func (f *Funnel) Restore(h *Header, read func(chunk int) ([]byte, error), now time.Time) error {
-	r := restorer{Funnel: NewFunnel(f.settings, f.listener), shift: int64(max(0, now.Sub(h.Now)))}
+	r := restorer{Funnel: NewFunnel(f.settings, f.listener), shift: int64(now.Sub(h.Now))}
 	r.renumber(h.Stages)
 	for chunk := range h.Chunks {
 		data, err := read(chunk)
@@ -124,7 +128,7 @@ func (f *Funnel) Restore(h *Header, read func(chunk int) ([]byte, error), now ti
 		}
 	}
 	r.queue()
-	r.now = h.Now.Add(time.Duration(r.shift))
+	r.now = now
 	for r.byKey.count > r.settings.MaxVerifications {
 		r.makeRoom()
 	}
@@ -138,7 +142,7 @@ func (f *Funnel) Restore(h *Header, read func(chunk int) ([]byte, error), now ti
 // restorer fills an empty Funnel.
 type restorer struct {
 	*Funnel
-	shift   int64 // how long it was stopped, nanoseconds
+	shift   int64 // how long it was stopped by the clock, nanoseconds
 	numbers [bounds.OtherNumber + 1]uint8
 	slots   [states][]slot
 }
@@ -154,12 +158,19 @@ func (r *restorer) renumber(kept []string) {
 }
 
 func (r *restorer) chunk(chunk int, data []byte) error {
+	if data == nil {
+		return errMissing
+	}
 	r.table.grow()
 	r.table.free = nil // it is made anew at the end
 	d := decoder{rest: data}
 	for len(d.rest) > 0 {
 		i := d.uvarint()
-		if i >= chunkSize || !r.verification(slot(chunk*chunkSize)+slot(i), &d) {
+		if i >= chunkSize {
+			return ErrChunk
+		}
+		s := slot(chunk*chunkSize) + slot(i)
+		if s == 0 || r.table.at(s).text != "" || !r.verification(s, &d) {
 			return ErrChunk
 		}
 	}
@@ -183,7 +194,8 @@ func (r *restorer) verification(s slot, d *decoder) bool {
 	steps, ok := kept.steps(r.scratch[:0])
 	v.state = state(flags &^ timedBit)
 	v.timed = flags&timedBit != 0
-	if d.bad || !ok || len(steps) == 0 || len(key) > math.MaxUint16 || v.state >= states || r.byKey.find(&r.table, key) != 0 {
+	valid := !d.bad && ok && key != "" && len(key) <= math.MaxUint16 && len(steps) > 0 && len(steps) <= maxSteps && v.state < states
+	if !valid || r.byKey.find(&r.table, key) != 0 {
 		return false
 	}
 	v.text, v.keyLen = key+externalID, uint16(len(key))

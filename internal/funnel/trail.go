@@ -169,11 +169,12 @@ func insert(steps []step, s step) ([]step, bool) {
 	return slices.Insert(steps, place, s), true
 }
 
-// expendable returns the latest step that is neither the last nor the first completion.
+// expendable returns the latest step that is neither the last nor the first completion, and bears no mark.
 func expendable(steps []step) int {
+	completion := indexOfStage(steps, completed)
 	leaves := len(steps) - 2
-	if leaves == indexOfStage(steps, completed) {
-		leaves--
+	for leaves == completion || steps[leaves].timed || steps[leaves].scored {
+		leaves-- // there are more steps than there can be marks
 	}
 	return leaves
 }

@@ -1,0 +1,74 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package funnel
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
+)
+
+// heard is a Listener that remembers.
+type heard struct {
+	reached map[string]int // by stage
+	resumed int
+	ended   []*Ended
+	early   int
+}
+
+func (h *heard) Reached(stage, _ string, _ time.Time) { h.reached[stage]++ }
+
+func (h *heard) Resumed(Outcome, string, string, time.Time) { h.resumed++ }
+
+func (h *heard) Ended(e *Ended, early bool, _ time.Time) {
+	h.ended = append(h.ended, e)
+	if early {
+		h.early++
+	}
+}
+
+// lastEnd returns the end that was heard of last.
+func (h *heard) lastEnd(t *testing.T) *Ended {
+	t.Helper()
+	require.NotEmpty(t, h.ended)
+	return h.ended[len(h.ended)-1]
+}
+
+func newHeard() *heard {
+	return &heard{reached: map[string]int{}}
+}
+
+// funnelFor returns a Funnel for so many verifications, and what is heard of it.
+func funnelFor(most int) (*Funnel, *heard) {
+	h := newHeard()
+	return NewFunnel(settings(most), h), h
+}
+
+// idOf returns an identity of its own for each number, which has no order that could matter.
+func idOf(number int) (id event.ID) {
+	copy(id[:], fmt.Sprintf("%07d", number*7919%10_000_019))
+	return id
+}
+
+// at returns an event that occurs some seconds after the start.
+func at(second int, key, stage string) *Event {
+	return &Event{Key: key, Stage: stage, At: uint64(start.Add(time.Duration(second) * time.Second).UnixNano()), ID: idOf(second)}
+}
+
+func scored(e *Event, score float64) *Event {
+	e.TrustScore = event.Number[float64]{Value: score, Valid: true}
+	return e
+}
+
+func stagesOf(steps []Step) []string {
+	stages := make([]string, len(steps))
+	for i := range steps {
+		stages[i] = steps[i].Stage
+	}
+	return stages
+}

@@ -1,0 +1,320 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package funnel
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// kept is what is stored of a Funnel.
+type kept struct {
+	header Header
+	chunks map[int][]byte
+}
+
+func (k *kept) read(chunk int) ([]byte, error) {
+	return k.chunks[chunk], nil
+}
+
+// keep stores what has changed.
+func (k *kept) keep(f *Funnel) {
+	changed, header := f.Changed()
+	k.header = header
+	for _, chunk := range changed {
+		k.chunks[chunk] = f.Encode(chunk)
+	}
+}
+
+func keepAll(f *Funnel) *kept {
+	k := &kept{chunks: map[int][]byte{}}
+	k.keep(f)
+	return k
+}
+
+func restored(t *testing.T, k *kept, s Settings, now time.Time) (*Funnel, *heard) {
+	t.Helper()
+	h := newHeard()
+	f := NewFunnel(s, h)
+	require.NoError(t, f.Restore(&k.header, k.read, now))
+	return f, h
+}
+
+func TestRestoreGoesOn(t *testing.T) {
+	f, _ := funnelFor(10)
+	f.Observe(at(4, "ver_3", "face_collision"), start)
+	f.Observe(scored(at(1, "ver_1", "verification_started"), 0.7), start)
+	e := at(2, "ver_1", "liveness_failed")
+	e.ExternalID, e.ExternalTracker = "user_1", "ads"
+	f.Observe(e, start.Add(time.Minute))
+	f.Observe(at(3, "ver_2", "verification_completed"), start.Add(time.Minute))
+	f.Advance(start.Add(30*time.Minute + time.Second)) // the third has ended, and the second
+
+	stopped := start.Add(30*time.Minute + time.Second)
+	again, h := restored(t, keepAll(f), settings(10), stopped.Add(time.Hour))
+	assert.Equal(t, 3, again.Len())
+	assert.Equal(t, map[string]int64{"liveness_failed": 1}, again.Active())
+	assert.Equal(t, Duplicate, again.Observe(e, stopped.Add(time.Hour)))
+	assert.Equal(t, Straggler, again.Observe(at(0, "ver_3", "verification_started"), stopped.Add(time.Hour)))
+	assert.Equal(t, New, again.Observe(at(9, "ver_3", "liveness_started"), stopped.Add(time.Hour)))
+	assert.Equal(t, 1, h.resumed)
+
+	again.Advance(stopped.Add(time.Hour + 59*time.Second - 1))
+	assert.Empty(t, h.ended, "an hour without the Collector is no silence")
+	again.Advance(stopped.Add(time.Hour + 59*time.Second))
+	first := h.lastEnd(t)
+	assert.Equal(t, "ver_1", first.Key)
+	assert.Equal(t, "user_1", first.ExternalID)
+	assert.Equal(t, "ads", first.Tracker)
+	assert.Equal(t, DropOff, first.Outcome)
+	assert.Equal(t, 0.7, first.TrustScore.Value)
+	assert.Equal(t, 2, first.Events)
+
+	again.Advance(stopped.Add(25*time.Hour - 30*time.Minute - 1*time.Second - 1))
+	assert.Equal(t, 3, again.Len())
+	again.Advance(stopped.Add(25*time.Hour - 29*time.Minute - 1*time.Second))
+	assert.Zero(t, again.Len(), "the window is of the time in which the Collector runs, too")
+	assert.Len(t, h.ended, 2)
+}
+
+// TestOnlyChangedChunks shows that what has not changed is not written again.
+func TestOnlyChangedChunks(t *testing.T) {
+	f, _ := funnelFor(10_000)
+	for n := range 3_000 {
+		f.Observe(at(n, fmt.Sprint("ver_", n), "verification_started"), start)
+	}
+	k := keepAll(f)
+	assert.Len(t, k.chunks, 3)
+	changed, _ := f.Changed()
+	assert.Empty(t, changed)
+
+	f.Observe(at(3_000, "ver_2999", "liveness_started"), start)
+	f.Observe(at(0, "ver_0", "verification_started"), start) // a duplicate
+	changed, _ = f.Changed()
+	assert.Equal(t, []int{2}, changed)
+	k.keep(f)
+	f.NotWritten(changed)
+	changed, _ = f.Changed()
+	assert.Equal(t, []int{2}, changed)
+
+	again, _ := restored(t, k, settings(10_000), start)
+	assert.Equal(t, 3_000, again.Len())
+	assert.Equal(t, f.Active(), again.Active())
+}
+
+// TestPlacesAreUsedAgain shows that a place which was free when the state was kept is free after, and no other.
+func TestPlacesAreUsedAgain(t *testing.T) {
+	f, _ := funnelFor(3)
+	for n := range 5 { // the first two had to leave
+		f.Observe(at(n, fmt.Sprint("ver_", n), "verification_started"), start)
+	}
+	s := settings(2_000)
+	again, _ := restored(t, keepAll(f), s, start)
+	for n := range 2_000 {
+		again.Observe(at(n, fmt.Sprint("ver_", n), "verification_started"), start)
+	}
+	assert.Equal(t, 2_000, again.Len())
+	assert.Len(t, again.table.chunks, 2)
+	assert.Equal(t, map[string]int64{"verification_started": 2_000}, again.Active())
+}
+
+// TestOtherTimes restores with times that have been changed meanwhile.
+func TestOtherTimes(t *testing.T) {
+	f, _ := funnelFor(10)
+	f.Observe(at(0, "ver_1", "verification_started"), start)
+	f.Observe(at(1, "ver_2", "verification_completed"), start.Add(10*time.Minute))
+	f.Observe(at(2, "ver_3", "verification_started"), start.Add(10*time.Minute))
+	k := keepAll(f)
+
+	s := settings(10)
+	s.AbandonAfter, s.Settle = 5*time.Minute, time.Hour
+	again, h := restored(t, k, s, start.Add(10*time.Minute))
+	again.Advance(start.Add(10 * time.Minute))
+	require.Len(t, h.ended, 1, "it is due at once")
+	assert.Equal(t, "ver_1", h.lastEnd(t).Key)
+	again.Advance(start.Add(15 * time.Minute))
+	require.Len(t, h.ended, 2)
+	assert.Equal(t, "ver_3", h.lastEnd(t).Key)
+	again.Advance(start.Add(70 * time.Minute))
+	require.Len(t, h.ended, 3)
+	assert.Equal(t, "ver_2", h.lastEnd(t).Key)
+}
+
+// TestClockSetBack shows that a clock which was ahead when the state was kept does not hold up what comes after.
+func TestClockSetBack(t *testing.T) {
+	f, _ := funnelFor(10)
+	ahead := start.AddDate(1, 0, 0)
+	f.Observe(at(0, "ver_1", "verification_started"), ahead)
+	f.Advance(ahead.Add(10 * time.Minute))
+
+	again, h := restored(t, keepAll(f), settings(10), start)
+	again.Observe(at(1, "ver_2", "verification_started"), start.Add(time.Minute))
+	again.Advance(start.Add(20*time.Minute - 1))
+	assert.Empty(t, h.ended)
+	again.Advance(start.Add(20 * time.Minute))
+	assert.Len(t, h.ended, 1)
+	again.Advance(start.Add(31 * time.Minute))
+	assert.Len(t, h.ended, 2)
+}
+
+func TestFewerVerifications(t *testing.T) {
+	f, _ := funnelFor(10)
+	f.Observe(at(0, "ended", "verification_started"), start)
+	f.Advance(start.Add(time.Hour))
+	for n := range 5 {
+		f.Observe(at(n+1, fmt.Sprint("ver_", n), "verification_started"), start.Add(time.Hour+time.Duration(n)*time.Second))
+	}
+	again, h := restored(t, keepAll(f), settings(2), start.Add(2*time.Hour))
+	assert.Equal(t, 2, again.Len())
+	assert.Equal(t, 3, h.early)
+	var keys []string
+	for _, e := range h.ended {
+		keys = append(keys, e.Key)
+	}
+	assert.Equal(t, []string{"ver_0", "ver_1", "ver_2"}, keys, "the longest silent first")
+}
+
+// TestStageIsDocumented restores what was kept when a stage of today's table was not documented.
+func TestStageIsDocumented(t *testing.T) {
+	f, _ := funnelFor(10)
+	f.Observe(at(0, "ver_1", "verification_started"), start)
+	f.Observe(at(1, "ver_1", "selfie_taken"), start)
+	f.Observe(at(1, "ver_1", "another"), start) // has the same identity: a duplicate
+	second := at(1, "ver_1", "another")
+	second.ID = idOf(77)
+	f.Observe(second, start)
+	k := keepAll(f)
+	for i, name := range k.header.Stages {
+		if name == "selfie_taken" {
+			k.header.Stages[i] = "face_collision" // as if that were what it is called now
+		}
+	}
+	require.Contains(t, k.header.Stages, "face_collision")
+
+	again, h := restored(t, k, settings(10), start)
+	collision := at(5, "ver_1", "face_collision")
+	again.Observe(collision, start)
+	assert.Empty(t, h.reached, "it was reached before")
+	again.Advance(start.Add(time.Hour))
+	e := h.lastEnd(t)
+	assert.Equal(t, []string{"verification_started", "face_collision", "another", "face_collision"}, stagesOf(e.Steps))
+	assert.Equal(t, DropOff, e.Outcome)
+}
+
+// TestStagesWithoutNumber restores that a verification has reached stages beyond those that get series.
+func TestStagesWithoutNumber(t *testing.T) {
+	f, h := funnelFor(10)
+	for n := range 40 {
+		f.Observe(at(n, "ver_1", fmt.Sprint("unknown_", n)), start)
+	}
+	assert.Equal(t, 8, h.reached["_OTHER"])
+	again, after := restored(t, keepAll(f), settings(10), start)
+	for n := range 41 {
+		again.Observe(at(100+n, "ver_1", fmt.Sprint("unknown_", n)), start)
+	}
+	assert.Equal(t, map[string]int{"_OTHER": 1}, after.reached)
+	again.Advance(start.Add(48 * time.Hour))
+	assert.Empty(t, again.beyond, "forgotten with the verification")
+}
+
+func TestRestoreFails(t *testing.T) {
+	f, _ := funnelFor(2_000)
+	for n := range 1_500 {
+		f.Observe(at(n, fmt.Sprint("ver_", n), "verification_started"), start)
+	}
+	whole := keepAll(f)
+	away := errors.New("away")
+	short := whole.chunks[1][:len(whole.chunks[1])-1]
+	for name, tt := range map[string]struct {
+		read func(chunk int) ([]byte, error)
+		want error
+	}{
+		"unreadable":   {func(int) ([]byte, error) { return nil, away }, away},
+		"missing":      {func(chunk int) ([]byte, error) { return map[int][]byte{0: whole.chunks[0]}[chunk], nil }, ErrChunk},
+		"short":        {func(chunk int) ([]byte, error) { return [][]byte{whole.chunks[0], short}[chunk], nil }, ErrChunk},
+		"twice":        {func(int) ([]byte, error) { return whole.chunks[0], nil }, ErrChunk},
+		"another's":    {func(int) ([]byte, error) { return []byte("{}"), nil }, ErrChunk},
+		"one repeated": {func(int) ([]byte, error) { return slices.Concat(whole.chunks[1], whole.chunks[1]), nil }, ErrChunk},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHeard()
+			again := NewFunnel(settings(10), h)
+			require.ErrorIs(t, again.Restore(&whole.header, tt.read, start), tt.want)
+			assert.Zero(t, again.Len())
+			assert.Empty(t, again.Active())
+			assert.Empty(t, h.ended)
+			assert.Equal(t, New, again.Observe(at(1, "ver_1", "verification_started"), start), "it works all the same")
+		})
+	}
+}
+
+// chunkOf is a chunk with one verification, in which something can be changed.
+func chunkOf(place uint64, change func(*verification)) []byte {
+	f, _ := funnelFor(10)
+	f.Observe(at(0, "ver_1", "verification_started"), start)
+	s := f.byFirst.head
+	change(f.table.at(s))
+	return f.encode(binary.AppendUvarint(nil, place), s)
+}
+
+func TestWrongChunks(t *testing.T) {
+	nothing := func(*verification) {}
+	for name, tt := range map[string]struct {
+		data []byte
+		ok   bool
+	}{
+		"as it is":            {chunkOf(1, nothing), true},
+		"in place 0":          {chunkOf(0, nothing), false},
+		"beyond the chunk":    {chunkOf(chunkSize, nothing), false},
+		"without a key":       {chunkOf(1, func(v *verification) { v.text, v.keyLen = "", 0 }), false},
+		"without events":      {chunkOf(1, func(v *verification) { v.trail = "" }), false},
+		"a damaged trail":     {chunkOf(1, func(v *verification) { v.trail = v.trail[:5] }), false},
+		"more than is kept":   {chunkOf(1, func(v *verification) { v.trail = newTrail(make([]step, maxSteps+1)) }), false},
+		"no such state":       {chunkOf(1, func(v *verification) { v.state = states }), false},
+		"two in one place":    {append(chunkOf(1, nothing), chunkOf(1, func(v *verification) { v.text = "ver_2" })...), false},
+		"one in two places":   {append(chunkOf(1, nothing), chunkOf(2, nothing)...), false},
+		"two":                 {append(chunkOf(1, nothing), chunkOf(2, func(v *verification) { v.text = "ver_2" })...), true},
+		"more without number": {append(chunkOf(1, nothing)[:len(chunkOf(1, nothing))-1], 0xff, 0xff, 0xff, 0xff, 0x0f), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, _ := funnelFor(10)
+			_, header := NewFunnel(settings(1), nobody{}).Changed()
+			header.Chunks, header.Now = 1, start
+			err := f.Restore(&header, func(int) ([]byte, error) { return tt.data, nil }, start)
+			if tt.ok {
+				assert.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, ErrChunk)
+			assert.Zero(t, f.Len())
+		})
+	}
+}
+
+// FuzzChunk restores anything: it is a Funnel that works, or an error and an empty one.
+func FuzzChunk(f *testing.F) {
+	f.Add(chunkOf(1, func(*verification) {}))
+	f.Add(append(chunkOf(3, func(v *verification) { v.state = ended }), chunkOf(9, func(v *verification) { v.text = "ver_9" })...))
+	f.Add([]byte{})
+	stages := append(NewFunnel(settings(1), nobody{}).stages.Names(), "unknown", strings.Repeat("x", 70))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		again, _ := funnelFor(10)
+		header := Header{Chunks: 1, Stages: stages, Now: start}
+		if err := again.Restore(&header, func(int) ([]byte, error) { return data, nil }, start); err != nil {
+			assert.Zero(t, again.Len())
+			assert.Empty(t, again.Active())
+		}
+		assert.Len(t, again.byFirst.slots(t, &again.table), again.Len())
+		again.Observe(at(1, "ver_1", "verification_started"), start)
+		again.Advance(start.AddDate(200, 0, 0))
+	})
+}
