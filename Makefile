@@ -41,6 +41,18 @@ $(COLLECTOR): builder-config.yaml go.mod $(SOURCES)
 	@mv build/otelcol-verifyyou/otelcol-verifyyou $@ # not cp: the old one may be running
 	@echo "Built $@"
 
+GATEWAY := bin/otelcol-gateway
+
+.PHONY: gateway
+gateway: $(GATEWAY) ## Build bin/otelcol-gateway, the Collector for examples/gateway
+
+$(GATEWAY): examples/gateway/builder-config.yaml go.mod $(SOURCES)
+	@echo "Building $@. It shares most of its modules with $(COLLECTOR): after that one is built, it takes less."
+	@mkdir -p build bin
+	go tool $(TOOLS) builder --config examples/gateway/builder-config.yaml
+	@mv build/otelcol-gateway/otelcol-gateway $@
+	@echo "Built $@"
+
 .PHONY: bin/verifyyougen
 bin/verifyyougen:
 	cd cmd/verifyyougen && go build -o ../../$@ .
@@ -62,7 +74,7 @@ fuzz: ## Fuzz every target for FUZZTIME (30s)
 	@FUZZTIME=$(FUZZTIME) internal/tools/fuzz.sh
 
 .PHONY: e2e
-e2e: build bin/verifyyougen ## Run bin/otelcol-verifyyou as a process and post events to it
+e2e: build gateway bin/verifyyougen ## Run the Collectors as processes and post events to them
 	cd e2e && go test -count=1 -tags e2e $(RACE) ./...
 
 MINUTES := 2

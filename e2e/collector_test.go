@@ -135,19 +135,21 @@ func start(t *testing.T) (*collector, configuration) {
 func startWith(t *testing.T, file, url string, arguments ...string) *collector {
 	t.Helper()
 	c := launch(t, file, url, arguments...)
-	require.Eventually(t, func() bool { return c.hasExited() || c.healthy() }, deadline, poll)
-	require.False(t, c.hasExited(), "the Collector ended instead of taking events")
-	c.ready = time.Now()
+	c.waitUntilReady()
 	return c
 }
 
 // launch starts a Collector and leaves it to the test to wait for something.
 func launch(t *testing.T, file, url string, arguments ...string) *collector {
 	t.Helper()
+	return run(t, otelcol(t, append([]string{"--config", file}, arguments...)...), url)
+}
+
+func run(t *testing.T, cmd *exec.Cmd, url string) *collector {
+	t.Helper()
 	output, err := os.Create(filepath.Join(t.TempDir(), "output.txt"))
 	require.NoError(t, err)
 	defer output.Close()
-	cmd := otelcol(t, append([]string{"--config", file}, arguments...)...)
 	c := &collector{t: t, url: url, cmd: cmd, output: output.Name(), exited: make(chan struct{})}
 	c.cmd.Stdout, c.cmd.Stderr = output, output
 	require.NoError(t, c.cmd.Start())
@@ -157,6 +159,13 @@ func launch(t *testing.T, file, url string, arguments ...string) *collector {
 	}()
 	t.Cleanup(c.clean)
 	return c
+}
+
+func (c *collector) waitUntilReady() {
+	c.t.Helper()
+	require.Eventually(c.t, func() bool { return c.hasExited() || c.healthy() }, deadline, poll)
+	require.False(c.t, c.hasExited(), "the Collector ended instead of taking events")
+	c.ready = time.Now()
 }
 
 // clean comes after the end of the test's context, which kills the process.
@@ -201,6 +210,13 @@ func (c *collector) stop() {
 	require.NoError(c.t, c.cmd.Process.Signal(syscall.SIGTERM))
 	c.wait()
 	require.NoError(c.t, c.exitErr)
+}
+
+// kill ends the Collector as the kernel does when memory ends: it can do nothing about it.
+func (c *collector) kill() {
+	c.t.Helper()
+	require.NoError(c.t, c.cmd.Process.Kill())
+	c.wait()
 }
 
 func (c *collector) printed() string {

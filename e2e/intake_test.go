@@ -7,6 +7,7 @@ package e2e
 
 import (
 	"compress/gzip"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 )
 
 // intake is a backend that takes OTLP over HTTP and keeps it.
@@ -68,17 +70,21 @@ func (in *intake) take(r *http.Request, body []byte) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.headers = append(in.headers, r.Header)
-	if r.URL.Path == "/v1/logs" {
+	switch r.URL.Path {
+	case "/v1/logs":
 		request := plogotlp.NewExportRequest()
 		err := request.UnmarshalProto(body)
 		in.logs = append(in.logs, request.Logs())
 		return err
+	case "/v1/metrics":
+		request := pmetricotlp.NewExportRequest()
+		err := request.UnmarshalProto(body)
+		in.metrics = append(in.metrics, request.Metrics())
+		return err
+	case "/v1/traces":
+		return ptraceotlp.NewExportRequest().UnmarshalProto(body)
 	}
-	assert.Equal(in.t, "/v1/metrics", r.URL.Path)
-	request := pmetricotlp.NewExportRequest()
-	err := request.UnmarshalProto(body)
-	in.metrics = append(in.metrics, request.Metrics())
-	return err
+	return fmt.Errorf("nothing is taken at %s", r.URL.Path)
 }
 
 // eachRequest calls f with the headers of every request that came so far.
