@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/state/statetest"
@@ -112,4 +113,21 @@ const (
 
 func exponentialHistogram(c *Config) {
 	c.Histogram.Exponential = configoptional.Some(ExponentialHistogramConfig{MaxSize: 160})
+}
+
+// ownSum returns a counter of own telemetry by its one attribute.
+func ownSum(t *testing.T, a *adapter, name string) map[string]int64 {
+	t.Helper()
+	m, err := a.telemetry.GetMetric("otelcol_connector_verifyyou_funnel_" + name)
+	require.NoError(t, err)
+	values := map[string]int64{}
+	for _, dp := range m.Data.(metricdata.Sum[int64]).DataPoints {
+		value := ""
+		if dp.Attributes.Len() > 0 {
+			kv, _ := dp.Attributes.Get(0)
+			value = kv.Value.AsString()
+		}
+		values[value] = dp.Value
+	}
+	return values
 }
