@@ -131,3 +131,9 @@ func ownSum(t *testing.T, a *adapter, name string) map[string]int64 {
 	}
 	return values
 }
+
+// For what happens in another goroutine; a test that waits so long fails.
+const (
+	testTimeout = 30 * time.Second
+	testTick    = time.Millisecond
+)
