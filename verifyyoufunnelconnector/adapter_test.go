@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/connector"
 	"go.opentelemetry.io/collector/connector/connectortest"
@@ -20,6 +21,9 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pipeline"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/state/statetest"
@@ -30,9 +34,13 @@ import (
 type adapter struct {
 	t       testingT
 	options harnessOptions
+	changes []func(*Config)
 	disk    *statetest.Disk
+	host    *statusHost
+	logged  *observer.ObservedLogs
 	at      time.Time
 	refused []pipeline.Signal
+	refusal error // of those; nil is one that is not for good
 
 	telemetry *componenttest.Telemetry
 	outputs   []*output
@@ -45,7 +53,13 @@ type adapter struct {
 
 func newHarness(t testingT, options harnessOptions) harness {
 	t.Helper()
-	a := &adapter{t: t, options: options, disk: statetest.New(), at: scheduleStart, events: map[string]int64{}}
+	return newAdapter(t, options, statetest.New())
+}
+
+// newAdapter starts a connector on a disk, with changes to its configuration.
+func newAdapter(t testingT, options harnessOptions, disk *statetest.Disk, changes ...func(*Config)) *adapter {
+	t.Helper()
+	a := &adapter{t: t, options: options, changes: changes, disk: disk, at: scheduleStart, events: map[string]int64{}}
 	a.start()
 	a.flush(a.at, false) // as a Collector does at once
 	t.Cleanup(func() {
@@ -65,6 +79,10 @@ func (a *adapter) config() *Config {
 	if a.options.storage {
 		cfg.Storage = &statetest.ID
 	}
+	for _, change := range a.changes {
+		change(cfg)
+	}
+	require.NoError(a.t, cfg.Validate())
 	return cfg
 }
 
@@ -73,6 +91,10 @@ func (a *adapter) start() {
 	a.telemetry = componenttest.NewTelemetry()
 	set := connectortest.NewNopSettings(metadata.Type)
 	set.TelemetrySettings = a.telemetry.NewTelemetrySettings()
+	var core zapcore.Core
+	core, a.logged = observer.New(zap.InfoLevel)
+	set.Logger = zap.New(core)
+	a.host = &statusHost{extensions: map[component.ID]component.Component{statetest.ID: a.disk}}
 	cfg := a.config()
 	a.outputs = nil
 	for _, signal := range a.options.outputs {
@@ -82,7 +104,7 @@ func (a *adapter) start() {
 	}
 	c := a.outputs[0].funnelConnector
 	c.now = func() time.Time { return a.at }
-	require.NoError(a.t, c.begin(context.Background(), host{extensions: map[component.ID]component.Component{statetest.ID: a.disk}}))
+	require.NoError(a.t, c.begin(context.Background(), a.host))
 	c.started = c.created
 }
 
@@ -94,7 +116,7 @@ func (a *adapter) create(signal pipeline.Signal, set connector.Settings, cfg *Co
 		next, err := consumer.NewMetrics(func(_ context.Context, md pmetric.Metrics) error {
 			kept := pmetric.NewMetrics()
 			md.CopyTo(kept)
-			err := a.refusal(signal)
+			err := a.refuses(signal)
 			a.metrics = append(a.metrics, exported{metrics: kept, refused: err != nil})
 			return err
 		})
@@ -102,7 +124,7 @@ func (a *adapter) create(signal pipeline.Signal, set connector.Settings, cfg *Co
 		return f.CreateLogsToMetrics(ctx, set, cfg, next)
 	case pipeline.SignalTraces:
 		next, err := consumer.NewTraces(func(_ context.Context, td ptrace.Traces) error {
-			if err := a.refusal(signal); err != nil {
+			if err := a.refuses(signal); err != nil {
 				return err
 			}
 			a.traces = append(a.traces, td)
@@ -112,7 +134,7 @@ func (a *adapter) create(signal pipeline.Signal, set connector.Settings, cfg *Co
 		return f.CreateLogsToTraces(ctx, set, cfg, next)
 	default:
 		next, err := consumer.NewLogs(func(_ context.Context, ld plog.Logs) error {
-			if err := a.refusal(signal); err != nil {
+			if err := a.refuses(signal); err != nil {
 				return err
 			}
 			a.summaries = append(a.summaries, ld)
@@ -123,19 +145,25 @@ func (a *adapter) create(signal pipeline.Signal, set connector.Settings, cfg *Co
 	}
 }
 
-func (a *adapter) refusal(signal pipeline.Signal) error {
-	if slices.Contains(a.refused, signal) {
-		return errors.New("away")
+func (a *adapter) refuses(signal pipeline.Signal) error {
+	if !slices.Contains(a.refused, signal) {
+		return nil
 	}
-	return nil
+	if a.refusal != nil {
+		return a.refusal
+	}
+	return errors.New("away")
 }
 
-// host has extensions.
-type host struct {
+// statusHost has extensions, and remembers what components report of their status.
+type statusHost struct {
 	extensions map[component.ID]component.Component
+	reported   []componentstatus.Status
 }
 
-func (h host) GetExtensions() map[component.ID]component.Component { return h.extensions }
+func (h *statusHost) GetExtensions() map[component.ID]component.Component { return h.extensions }
+
+func (h *statusHost) Report(e *componentstatus.Event) { h.reported = append(h.reported, e.Status()) }
 
 func (a *adapter) consume(at time.Time, logs plog.Logs) {
 	a.at = at

@@ -7,7 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"strings"
+	"math"
 	"time"
 	"unicode/utf8"
 
@@ -103,7 +103,7 @@ func shorten(id string) string {
 	}
 	const kept = 64
 	end := kept
-	for !utf8.RuneStart(id[end]) {
+	for end > 0 && !utf8.RuneStart(id[end]) {
 		end--
 	}
 	sum := sha256.Sum256([]byte(id))
@@ -119,19 +119,22 @@ func trackerOf(attrs pcommon.Map) string {
 	return tracker
 }
 
+// scoreOf returns the trust score, none where it is not a finite number.
 func scoreOf(attrs pcommon.Map) event.Number[float64] {
 	v, ok := attrs.Get(record.AttrTrustScore)
 	if !ok {
 		return event.Number[float64]{}
 	}
+	var score float64
 	switch v.Type() {
 	case pcommon.ValueTypeDouble:
-		return event.Number[float64]{Value: v.Double(), Valid: true}
+		score = v.Double()
 	case pcommon.ValueTypeInt: // as JSON exporters may make of 1.0
-		return event.Number[float64]{Value: float64(v.Int()), Valid: true}
+		score = float64(v.Int())
 	default:
 		return event.Number[float64]{}
 	}
+	return event.Number[float64]{Value: score, Valid: !math.IsNaN(score) && !math.IsInf(score, 0)}
 }
 
 // timeOf returns when an event occurred, or the best that is known of it, in nanoseconds since 1970.
@@ -151,7 +154,7 @@ func timeOf(lr plog.LogRecord, now time.Time) uint64 {
 func idOf(lr plog.LogRecord, e *funnel.Event) (id event.ID) {
 	uid := stringOf(lr.Attributes(), record.AttrUID)
 	if len(uid) == hex.EncodedLen(len(id)) {
-		if _, err := hex.Decode(id[:], []byte(strings.ToLower(uid))); err == nil {
+		if _, err := hex.Decode(id[:], []byte(uid)); err == nil {
 			return id
 		}
 	}

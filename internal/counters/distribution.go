@@ -103,6 +103,14 @@ func (b *Buckets) restore(v *Values) (distribution, bool) {
 	return d, true
 }
 
+// finite keeps a sum a number, since others cannot be written as JSON: a state that cannot be saved would hold up all.
+func finite(sum float64) float64 {
+	if math.IsNaN(sum) {
+		return 0
+	}
+	return min(max(sum, -math.MaxFloat64), math.MaxFloat64)
+}
+
 func writeSummary(to dataPoint, count uint64, sum, least, greatest float64) {
 	to.SetCount(count)
 	to.SetSum(sum)
@@ -135,7 +143,7 @@ func (d *explicit) addSummary(count uint64, sum, least, greatest float64) {
 		d.min, d.max = least, greatest
 	}
 	d.count += count
-	d.sum += sum
+	d.sum = finite(d.sum + sum)
 	d.min, d.max = min(d.min, least), max(d.max, greatest)
 }
 
@@ -176,6 +184,10 @@ func (d *exponential) record(value float64) {
 	d.histogram.Update(value)
 }
 
+func (d *exponential) sum() float64 {
+	return finite(d.histogram.Sum() + d.sumOffset)
+}
+
 func (d *exponential) merge(other distribution) {
 	o := other.(*exponential)
 	if o.histogram.Count() == 0 {
@@ -188,7 +200,7 @@ func (d *exponential) merge(other distribution) {
 func (d *exponential) write(to dataPoint) {
 	dp := to.(pmetric.ExponentialHistogramDataPoint)
 	h := &d.histogram
-	writeSummary(dp, h.Count(), h.Sum()+d.sumOffset, h.Min(), h.Max())
+	writeSummary(dp, h.Count(), d.sum(), h.Min(), h.Max())
 	dp.SetScale(h.Scale())
 	dp.SetZeroCount(h.ZeroCount())
 	writeSide(h.Positive(), dp.Positive())
@@ -212,7 +224,7 @@ func sideOf(b *structure.Buckets) Side {
 func (d *exponential) values() Values {
 	h := &d.histogram
 	v := Values{
-		Count: h.Count(), Sum: h.Sum() + d.sumOffset, Zero: h.ZeroCount(), Scale: h.Scale(),
+		Count: h.Count(), Sum: d.sum(), Zero: h.ZeroCount(), Scale: h.Scale(),
 		Pos: sideOf(h.Positive()), Neg: sideOf(h.Negative()), Of: &Buckets{MaxSize: d.maxSize},
 	}
 	if v.Count > 0 {
@@ -234,7 +246,7 @@ func (d *exponential) restore(v *Values) {
 	for _, g := range groups {
 		d.histogram.UpdateByIncr(g.value, g.count)
 	}
-	d.sumOffset = v.Sum - d.histogram.Sum()
+	d.sumOffset = finite(v.Sum - d.histogram.Sum())
 }
 
 // outermost returns the first or the last group, nil if nothing is in it any more.

@@ -1,0 +1,242 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verifyyoufunnelconnector
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/bounds"
+)
+
+// withMetric changes the generated settings of a metric.
+func withMetric(t *testing.T, name string, settings map[string]any) func(*Config) {
+	t.Helper()
+	return func(c *Config) {
+		require.NoError(t, confmap.NewFromStringMap(map[string]any{name: settings}).Unmarshal(&c.MetricsBuilderConfig.Metrics))
+	}
+}
+
+// liveDay lets people of two trackers come: two complete, one of them after a drop-off and a resumption, one stays away.
+func (a *adapter) liveDay() {
+	a.t.Helper()
+	tracked := func(second int, verification, stage, tracker string) plog.LogRecord {
+		return recordAt(second, attrs{keyVerification: verification, attrStage: stage, attrTracker: tracker, "verifyyou.trust_score": 0.5})
+	}
+	a.take(0, tracked(0, "ver_1", "verification_started", "ads"), tracked(10, "ver_1", stageCompleted, "ads"))
+	a.take(0, tracked(0, "ver_2", "verification_started", "news"), tracked(20, "ver_2", "face_collision", "news"))
+	a.take(0, tracked(0, "ver_3", "verification_started", "ads"))
+	a.flushAt(hour)
+	a.take(hour, tracked(hour, "ver_2", stageCompleted, "news"))
+	a.take(hour, tracked(hour, "ver_4", "verification_started", "news"))
+	a.flushAt(hour + minute)
+}
+
+// names are the metrics of which points were exported.
+func (a *adapter) names() map[string]bool {
+	names := map[string]bool{}
+	for _, e := range a.metrics {
+		for _, m := range e.metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
+			names[m.Name()] = true
+		}
+	}
+	return names
+}
+
+func TestEachMetricSwitchedOff(t *testing.T) {
+	all := connect(t)
+	all.liveDay()
+	want := all.names()
+	assert.Len(t, want, 7)
+	for off := range want {
+		t.Run(off, func(t *testing.T) {
+			a := connect(t, withMetric(t, off, map[string]any{"enabled": false}))
+			a.liveDay()
+			got := a.names()
+			assert.NotContains(t, got, off)
+			assert.Len(t, got, 6, "all others are there")
+		})
+	}
+}
+
+// TestChosenAttributes adds up what is not told apart any more.
+func TestChosenAttributes(t *testing.T) {
+	for _, tt := range []struct {
+		metric     string
+		attributes []any
+		want       map[seenSeries]int64
+	}{
+		{metricReached, []any{attrStage}, map[seenSeries]int64{
+			{metricReached, [3]string{"verification_started"}}: 4, {metricReached, [3]string{"face_collision"}}: 1, {metricReached, [3]string{stageCompleted}}: 2,
+		}},
+		{metricReached, []any{attrTracker}, map[seenSeries]int64{
+			{metricReached, [3]string{"", "ads"}}: 3, {metricReached, [3]string{"", "news"}}: 4,
+		}},
+		{metricReached, []any{}, map[seenSeries]int64{{metricReached, [3]string{}}: 7}},
+		{metricEnded, []any{attrOutcome}, map[seenSeries]int64{
+			{metricEnded, [3]string{endCompleted}}: 2, {metricEnded, [3]string{endAbandoned}}: 1, {metricEnded, [3]string{endDropOff}}: 1,
+		}},
+		{metricEnded, []any{attrLastStage, attrTracker}, map[seenSeries]int64{
+			{metricEnded, [3]string{"", stageCompleted, "ads"}}: 1, {metricEnded, [3]string{"", stageCompleted, "news"}}: 1,
+			{metricEnded, [3]string{"", "face_collision", "news"}}: 1, {metricEnded, [3]string{"", "verification_started", "ads"}}: 1,
+		}},
+		{metricResumed, []any{}, map[seenSeries]int64{{metricResumed, [3]string{}}: 1}},
+		{metricActive, []any{}, map[seenSeries]int64{{metricActive, [3]string{}}: 1}},
+		{metricDuration, []any{}, map[seenSeries]int64{{metricDuration, [3]string{}}: 2}},
+		{metricStageDuration, []any{}, map[seenSeries]int64{{metricStageDuration, [3]string{}}: 3}},
+		{metricTrustScore, []any{}, map[seenSeries]int64{{metricTrustScore, [3]string{}}: 4}},
+	} {
+		t.Run(fmt.Sprint(tt.metric, tt.attributes), func(t *testing.T) {
+			a := connect(t, withMetric(t, tt.metric, map[string]any{"attributes": tt.attributes}))
+			a.liveDay()
+			got := map[seenSeries]int64{}
+			for _, e := range a.metrics {
+				for _, p := range pointsOf(t, e.metrics) {
+					switch {
+					case p.metric != tt.metric:
+					case p.metric == metricActive:
+						got[p.seenSeries] = p.value
+					default:
+						got[p.seenSeries] += p.value + int64(p.distribution.count)
+					}
+				}
+			}
+			assert.Equal(t, tt.want, got)
+		})
+	}
+}
+
+func TestDescriptionsAndUnits(t *testing.T) {
+	a := connect(t)
+	a.liveDay()
+	units := map[string]string{}
+	for _, e := range a.metrics {
+		sm := e.metrics.ResourceMetrics().At(0).ScopeMetrics().At(0)
+		assert.Equal(t, "github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector", sm.Scope().Name())
+		for _, m := range sm.Metrics().All() {
+			units[m.Name()] = m.Unit()
+			assert.NotEmpty(t, m.Description())
+			if m.Type() == pmetric.MetricTypeSum {
+				assert.Equal(t, m.Name() != metricActive, m.Sum().IsMonotonic())
+			}
+		}
+	}
+	assert.Equal(t, map[string]string{
+		metricReached: "{verification}", metricEnded: "{verification}", metricResumed: "{verification}", metricActive: "{verification}",
+		metricDuration: "s", metricStageDuration: "s", metricTrustScore: "1",
+	}, units)
+}
+
+// TestKnownSeries lists what is there as 0 before anybody has come.
+func TestKnownSeries(t *testing.T) {
+	a := connect(t, cumulative)
+	got := a.results()
+	assert.Len(t, got.reached, len(tableOfStages))
+	assert.Len(t, got.ended, len(tableOfStages))
+	assert.Contains(t, got.ended, endSeries{endDropOff, "face_collision", ""})
+	assert.Contains(t, got.ended, endSeries{endCompleted, stageCompleted, ""})
+	assert.Contains(t, got.ended, endSeries{endAbandoned, "verification_started", ""})
+	assert.Len(t, got.resumed, len(tableOfStages))
+	assert.Len(t, got.active, len(tableOfStages))
+	assert.Len(t, got.histograms, 1+len(tableOfStages)+3)
+}
+
+func TestTrackersAreBounded(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*Config)
+		want   map[stageTracker]int64
+	}{
+		"max": {func(c *Config) { c.MaxExternalTrackers = 2 }, map[stageTracker]int64{
+			{"verification_started", "ads"}: 2, {"verification_started", "news"}: 1, {"verification_started", bounds.Other}: 3, {"verification_started", ""}: 1,
+		}},
+		"list": {func(c *Config) { c.ExternalTrackers = []string{"late"} }, map[stageTracker]int64{
+			{"verification_started", "late"}: 1, {"verification_started", bounds.Other}: 5, {"verification_started", ""}: 1,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := connect(t, tt.change)
+			for n, tracker := range []string{strings.Repeat("x", 257), "ads", "ads", "news", bounds.Other, "late", ""} {
+				a.take(n, recordAt(n, attrs{keyVerification: fmt.Sprint("ver_", n), attrStage: "verification_started", attrTracker: tracker}))
+			}
+			a.flushAt(minute)
+			got := withoutZeros(a.results().reached)
+			assert.Equal(t, tt.want, got)
+			a.flushAt(hour)
+			var ended int64
+			for _, n := range a.results().ended {
+				ended += n
+			}
+			assert.EqualValues(t, 7, ended)
+			assert.Len(t, a.results().summaries, 7)
+		})
+	}
+}
+
+// TestThousandStages reaches a thousand stages that nobody knows: 32 get series, each of the others counts once.
+func TestThousandStages(t *testing.T) {
+	a := connect(t)
+	for n := range 250 {
+		a.take(n, eventAt(n, "ver_1", fmt.Sprint("unknown_", n)), eventAt(1000+n, "ver_1", fmt.Sprint("unknown_", n)))
+	}
+	a.take(251, eventAt(2000, "ver_1", strings.Repeat("x", 65)))
+	a.flushAt(252)
+	got := a.results()
+	assert.Len(t, withoutZeros(got.reached), bounds.MaxUnknownStages+1)
+	assert.EqualValues(t, 250-bounds.MaxUnknownStages+1, got.reached[stageTracker{bounds.Other, ""}])
+	assert.Equal(t, map[string]int64{bounds.Other: 1}, withoutZeros(got.active))
+	a.flushAt(2 * hour)
+	s := a.onlySummary()
+	assert.EqualValues(t, 501, s.events)
+	assert.Len(t, s.path, 256)
+	assert.Equal(t, bounds.Other, s.lastStage)
+	assert.Len(t, a.results().spans, 257)
+}
+
+// TestManyEvents sends 10,000 events of one person.
+func TestManyEvents(t *testing.T) {
+	a := connect(t)
+	for n := range 100 {
+		var batch []plog.LogRecord
+		for m := range 100 {
+			batch = append(batch, eventAt(100*n+m, "ver_1", "liveness_started"))
+		}
+		a.take(n, batch...)
+	}
+	a.take(100, eventAt(5, "ver_1", stageCompleted), eventAt(20_000, "ver_1", "liveness_failed"))
+	a.flushAt(hour)
+	s := a.onlySummary()
+	assert.EqualValues(t, 10_002, s.events)
+	assert.Len(t, s.path, 256)
+	assert.Contains(t, s.path, stageCompleted)
+	assert.Equal(t, "liveness_failed", s.lastStage)
+	assert.Equal(t, endCompleted, s.outcome)
+	assert.Equal(t, 20_000.0, s.durationSeconds)
+	assert.EqualValues(t, 1, a.results().reached[stageTracker{"liveness_started", ""}])
+}
+
+// TestTooManyVerifications lets those go first that have ended, then the longest silent.
+func TestTooManyVerifications(t *testing.T) {
+	a := connect(t, func(c *Config) { c.MaxVerifications = 2; c.Settle = time.Second })
+	a.take(0, eventAt(0, "ver_1", "verification_started"))
+	a.take(1, eventAt(0, "ver_2", stageCompleted))
+	a.take(10, eventAt(0, "ver_3", "verification_started")) // in the place of the second
+	assert.EqualValues(t, 0, ownSum(t, a, "ended_early")[""])
+	a.take(11, eventAt(0, "ver_4", "verification_started")) // in the place of the first
+	assert.EqualValues(t, 1, ownSum(t, a, "ended_early")[""])
+	a.flushAt(12)
+	got := a.results()
+	assert.EqualValues(t, 1, got.ended[endSeries{endAbandoned, "verification_started", ""}])
+	assert.EqualValues(t, 1, got.ended[endSeries{endCompleted, stageCompleted, ""}])
+	assert.EqualValues(t, 3, got.reached[stageTracker{"verification_started", ""}])
+	assert.Equal(t, map[string]int64{"verification_started": 2}, withoutZeros(got.active))
+	require.Len(t, got.summaries, 2)
+}
