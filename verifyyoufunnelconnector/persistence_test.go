@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -131,10 +132,11 @@ type bucketed struct {
 func histogramsOf(all []exported) map[string][]bucketed {
 	found := map[string][]bucketed{}
 	add := func(metric string, attributes pcommon.Map, delta bool, b bucketed) {
-		series := metric
+		names := []string{metric}
 		for _, value := range attributes.All() {
-			series += "/" + value.Str()
+			names = append(names, value.Str())
 		}
+		series := strings.Join(names, "/")
 		if b.Count == 0 {
 			return
 		}

@@ -4,7 +4,6 @@
 package verifyyoufunnelconnector
 
 import (
-	"encoding/hex"
 	"strconv"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -30,6 +29,13 @@ func (c *funnelConnector) newSummaries(all []*funnel.Ended) plog.Logs {
 	return ld
 }
 
+// summaryID identifies a summary by key and number of the end, and by the first event: a verification that is forgotten
+// and begins anew counts its ends from 1 again.
+func summaryID(e *funnel.Ended) (id event.ID) {
+	copy(id[:], hash("summary", e.Key, string(e.Steps[0].ID[:]), strconv.Itoa(e.Number)))
+	return id
+}
+
 func (c *funnelConnector) summarize(e *funnel.Ended, now pcommon.Timestamp, to plog.LogRecord) {
 	to.SetEventName("verifyyou.verification.summary")
 	to.SetTimestamp(pcommon.Timestamp(e.Steps[len(e.Steps)-1].At))
@@ -46,5 +52,5 @@ func (c *funnelConnector) summarize(e *funnel.Ended, now pcommon.Timestamp, to p
 	}
 	attrs.PutInt("verifyyou.verification.events", int64(e.Events))
 	attrs.PutBool("verifyyou.verification.resumed", e.Resumed())
-	attrs.PutStr(record.AttrUID, hex.EncodeToString(hash("summary", e.Key, strconv.Itoa(e.Number))[:len(event.ID{})]))
+	attrs.PutStr(record.AttrUID, summaryID(e).String())
 }

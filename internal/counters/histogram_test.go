@@ -123,7 +123,7 @@ func TestHistogramBeginsWithZero(t *testing.T) {
 	got := spans(s.taken(at(4), false), "stages")
 	assert.Equal(t, []span{{at(1), at(4), 7, []uint64{0, 1, 0}}}, got["new"])
 	assert.Equal(t, []span{{at(3), at(4), 0, []uint64{0, 0, 0}}}, got["late"])
-	assert.Equal(t, got["b"][0].counts, []uint64{0, 0, 0})
+	assert.Equal(t, []uint64{0, 0, 0}, got["b"][0].counts)
 }
 
 func TestHistogramLastFlush(t *testing.T) {
