@@ -98,7 +98,7 @@ func (c *funnelConnector) load(ctx context.Context) error {
 		return err
 	}
 	var saved savedState
-	if err := json.Unmarshal(value, &saved); err != nil {
+	if err = json.Unmarshal(value, &saved); err != nil {
 		return fmt.Errorf("%q: %w", stateKey, err)
 	}
 	c.reset(saved.InstanceID)

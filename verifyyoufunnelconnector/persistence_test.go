@@ -6,6 +6,7 @@ package verifyyoufunnelconnector
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -131,10 +132,7 @@ type bucketed struct {
 func histogramsOf(all []exported) map[string][]bucketed {
 	found := map[string][]bucketed{}
 	add := func(metric string, attributes pcommon.Map, delta bool, b bucketed) {
-		series := metric
-		for _, value := range attributes.All() {
-			series += "/" + value.Str()
-		}
+		series := fmt.Sprint(metric, attributes.AsRaw())
 		if b.Count == 0 {
 			return
 		}

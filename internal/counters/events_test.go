@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -576,7 +577,7 @@ func TestRestoreRefuses(t *testing.T) {
 // BenchmarkFlush is a flush of so many series, ten of them for each tracker.
 func BenchmarkFlush(b *testing.B) {
 	for _, series := range []int{2_000, 20_000} {
-		b.Run(fmt.Sprintf("%d", series), func(b *testing.B) {
+		b.Run(strconv.Itoa(series), func(b *testing.B) {
 			set := settings()
 			set.MaxTrackers = series
 			c := NewEvents(set, start)

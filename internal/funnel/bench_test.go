@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -72,7 +73,7 @@ func heap() uint64 {
 // BenchmarkObserve is the cost of an event, with so many verifications that are followed.
 func BenchmarkObserve(b *testing.B) {
 	for _, verifications := range []int{1_000, 100_000, 1_000_000} {
-		b.Run(fmt.Sprint(verifications), func(b *testing.B) {
+		b.Run(strconv.Itoa(verifications), func(b *testing.B) {
 			f := NewFunnel(settings(verifications), nobody{})
 			n := 0
 			next := func() { // ten events of one, spread over others as those of people are
