@@ -109,16 +109,21 @@ func TestOutboxIsFull(t *testing.T) {
 func TestManyEndsAreSentEarly(t *testing.T) {
 	s := new(sinks)
 	all := s.instances(t, once())
-	startAll(t, all)
 	c := all[0].(*output)
-	for _, e := range numbered(0, maxRefused) {
-		e.Steps = []funnel.Step{{Stage: "verification_started"}}
-		e.Key = "ver_1"
-		c.traces.put(e)
-		c.summaries.put(e)
+	put := func(n int) {
+		for _, e := range numbered(0, n) {
+			e.Key, e.Steps = "ver_1", []funnel.Step{{Stage: "verification_started"}}
+			c.traces.put(e)
+			c.summaries.put(e)
+		}
 	}
-	require.Eventually(t, func() bool {
-		return s.traces.SpanCount() == 2*maxRefused && s.logs.LogRecordCount() == maxRefused
-	}, testTimeout, testTick)
+	arrived := func(n int) func() bool {
+		return func() bool { return s.traces.SpanCount() == 2*n && s.logs.LogRecordCount() == n }
+	}
+	put(1)
+	startAll(t, all)
+	require.Eventually(t, arrived(1), testTimeout, testTick, "by the flush at the beginning")
+	put(maxRefused)
+	require.Eventually(t, arrived(1+maxRefused), testTimeout, testTick)
 	shutdownAll(t, all)
 }

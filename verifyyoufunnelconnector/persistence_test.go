@@ -6,8 +6,8 @@ package verifyyoufunnelconnector
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -132,11 +132,7 @@ type bucketed struct {
 func histogramsOf(all []exported) map[string][]bucketed {
 	found := map[string][]bucketed{}
 	add := func(metric string, attributes pcommon.Map, delta bool, b bucketed) {
-		names := []string{metric}
-		for _, value := range attributes.All() {
-			names = append(names, value.Str())
-		}
-		series := strings.Join(names, "/")
+		series := fmt.Sprint(metric, attributes.AsRaw())
 		if b.Count == 0 {
 			return
 		}

@@ -73,13 +73,13 @@ func (h *Histogram) createKnown(tracker string, now time.Time) {
 func (h *Histogram) export(f *flush, to pmetric.Metric) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	out := h.buckets.newPoints(to, f.temporality())
+	written := h.buckets.newPoints(to, f.temporality())
 	for key, p := range h.points {
 		if f.delta {
-			h.exportDelta(f, key, p, out)
+			h.exportDelta(f, key, p, written)
 			continue
 		}
-		h.exportCumulative(f, key, p, out)
+		h.exportCumulative(f, key, p, written)
 	}
 }
 

@@ -103,9 +103,9 @@ func TestHistogramMetric(t *testing.T) {
 		}
 		assert.EqualValues(t, 3, dp.Count())
 		assert.Equal(t, []uint64{1, 1, 1}, dp.BucketCounts().AsRaw(), "a bound belongs to the bucket below it")
-		assert.Equal(t, 101.5, dp.Sum())
-		assert.Equal(t, 1.0, dp.Min())
-		assert.Equal(t, 99.0, dp.Max())
+		assert.InDelta(t, 101.5, dp.Sum(), 0)
+		assert.InDelta(t, 1.0, dp.Min(), 0)
+		assert.InDelta(t, 99.0, dp.Max(), 0)
 	}
 }
 
@@ -151,13 +151,13 @@ func TestHistogramDelta(t *testing.T) {
 			assert.Len(t, got, 1)
 			assert.EqualValues(t, 1, refused["a"].Count())
 			assert.EqualValues(t, 2, got["a"].Count(), "with what was refused")
-			assert.Equal(t, 8.0, got["a"].Sum())
-			assert.Equal(t, 3.0, got["a"].Min())
-			assert.Equal(t, 5.0, got["a"].Max())
+			assert.InDelta(t, 8.0, got["a"].Sum(), 0)
+			assert.InDelta(t, 3.0, got["a"].Min(), 0)
+			assert.InDelta(t, 5.0, got["a"].Max(), 0)
 			assert.Equal(t, at(1), got["a"].StartTimestamp().AsTime(), "since the last flush that was taken")
 			assert.Empty(t, pointsOf(t, s.taken(at(5), false)))
 			s.record("a", 4, at(5))
-			assert.Equal(t, 4.0, pointsOf(t, s.taken(at(6), true))["a"].Min(), "not that of before")
+			assert.InDelta(t, 4.0, pointsOf(t, s.taken(at(6), true))["a"].Min(), 0, "not that of before")
 		})
 	}
 }
@@ -295,9 +295,9 @@ func TestHistogramRestart(t *testing.T) {
 	again.record("a", 5, at(3))
 	got := pointsOf(t, again.taken(at(3), false))["a"].(pmetric.HistogramDataPoint)
 	assert.Equal(t, []uint64{1, 1, 1}, got.BucketCounts().AsRaw())
-	assert.Equal(t, 25.5, got.Sum())
-	assert.Equal(t, 0.5, got.Min())
-	assert.Equal(t, 20.0, got.Max())
+	assert.InDelta(t, 25.5, got.Sum(), 0)
+	assert.InDelta(t, 0.5, got.Min(), 0)
+	assert.InDelta(t, 20.0, got.Max(), 0)
 	assert.Equal(t, at(0), got.StartTimestamp().AsTime())
 }
 
@@ -349,8 +349,8 @@ func exportedPoint(d distribution) pmetric.ExponentialHistogramDataPoint {
 func requireSame(t require.TestingT, want, got pmetric.ExponentialHistogramDataPoint, message string) {
 	require.Equal(t, want.Count(), got.Count(), message)
 	require.InDelta(t, want.Sum(), got.Sum(), 1e-9*(1+math.Abs(want.Min())+math.Abs(want.Max())), message)
-	require.Equal(t, want.Min(), got.Min(), message)
-	require.Equal(t, want.Max(), got.Max(), message)
+	require.InDelta(t, want.Min(), got.Min(), 0, message)
+	require.InDelta(t, want.Max(), got.Max(), 0, message)
 	require.Equal(t, want.Scale(), got.Scale(), message)
 	require.Equal(t, want.ZeroCount(), got.ZeroCount(), message)
 	for _, side := range [][2]pmetric.ExponentialHistogramDataPointBuckets{

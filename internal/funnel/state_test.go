@@ -76,7 +76,7 @@ func TestRestoreGoesOn(t *testing.T) {
 	assert.Equal(t, "user_1", first.ExternalID)
 	assert.Equal(t, "ads", first.Tracker)
 	assert.Equal(t, DropOff, first.Outcome)
-	assert.Equal(t, 0.7, first.TrustScore.Value)
+	assert.InDelta(t, 0.7, first.TrustScore.Value, 0)
 	assert.Equal(t, 2, first.Events)
 
 	again.Advance(stopped.Add(25*time.Hour - 30*time.Minute - 1*time.Second - 1))
