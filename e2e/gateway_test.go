@@ -200,7 +200,7 @@ func (g *gateway) counted(want counts) {
 // TestGateway delivers events at random to both fronts while a funnel is restarted: together, the funnels count every
 // verification once.
 func TestGateway(t *testing.T) {
-	people := simulate(t, 1, 400)
+	people := presign(t, 1, 400)
 	g := newGateway(t, 3*time.Second, time.Second)
 
 	deliveries := g.atRandom(people)
@@ -233,7 +233,7 @@ func TestGateway(t *testing.T) {
 // TestGatewayAfterACrash kills a funnel. What it had exported it still knows: events that come again are not counted
 // again. What it had not saved is made good when it comes again.
 func TestGatewayAfterACrash(t *testing.T) {
-	first, second := simulate(t, 1, 200), simulate(t, 2, 200)
+	first, second := presign(t, 1, 200), presign(t, 2, 200)
 	g := newGateway(t, time.Hour, 3*time.Second)
 	var taken atomic.Int64
 

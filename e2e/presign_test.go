@@ -22,8 +22,8 @@ type population struct {
 	reached, ended counts
 }
 
-// simulate returns the same people for the same seed.
-func simulate(t *testing.T, seed, verifications int) *population {
+// presign returns the same people for the same seed.
+func presign(t *testing.T, seed, verifications int) *population {
 	t.Helper()
 	dir := t.TempDir()
 	requests, truth := filepath.Join(dir, "requests.jsonl"), filepath.Join(dir, "truth.json")
