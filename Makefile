@@ -98,8 +98,12 @@ bench-process: build bin/bench ## Measure latency and memory of bin/otelcol-veri
 	bin/bench -collector $(COLLECTOR)
 
 .PHONY: bench-steps
-bench-steps: ## Measure each step of a request, and how cost grows
-	go test -run '^$$' -bench . . ./internal/counters ./internal/deliveries
+bench-steps: ## Measure each step of a request and of the funnel, and how cost grows
+	go test -run '^$$' -bench . . ./internal/counters ./internal/deliveries ./internal/funnel ./verifyyoufunnelconnector
+
+.PHONY: bench-state
+bench-state: ## Measure how long it takes to save and read a million followed verifications
+	cd bench && go test -run '^$$' -bench State -benchtime 1x .
 
 .PHONY: bin/bench
 bin/bench:
