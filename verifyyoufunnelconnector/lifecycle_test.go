@@ -103,8 +103,6 @@ func TestThreeOutputs(t *testing.T) {
 		all := s.instances(t, once())
 		startAll(t, all)
 		consumeAll(t, all, logsOf(eventAt(0, "ver_1", "verification_started"), eventAt(0, "ver_2", "verification_started")))
-		assert.Zero(t, s.traces.SpanCount())
-
 		require.NoError(t, all[first].Shutdown(t.Context()))
 		assert.EqualValues(t, 2, s.reached(t))
 		assert.Equal(t, 2, s.traces.SpanCount(), "a root and a child")

@@ -157,6 +157,32 @@ func TestSecondCompletion(t *testing.T) {
 	assert.True(t, h.lastEnd(t).Resumed())
 }
 
+// TestLateCompletion resumes a verification that had ended otherwise, although the completion is not its last event.
+func TestLateCompletion(t *testing.T) {
+	f, h := funnelFor(10)
+	f.Observe(at(9, "ver_1", "liveness_failed"), start)
+	f.Advance(start.Add(time.Hour))
+	assert.Equal(t, New, f.Observe(at(5, "ver_1", "verification_completed"), start.Add(time.Hour)))
+	assert.Equal(t, 1, h.resumed)
+	f.Advance(start.Add(time.Hour + 30*time.Second))
+	assert.Equal(t, Completed, h.lastEnd(t).Outcome)
+	assert.Equal(t, "liveness_failed", h.lastEnd(t).LastStage())
+	assert.Equal(t, Straggler, f.Observe(at(4, "ver_1", "verification_completed"), start.Add(time.Hour+time.Minute)))
+}
+
+// TestFirstNames keeps the first external id and the first tracker that come.
+func TestFirstNames(t *testing.T) {
+	f, h := funnelFor(10)
+	for n, name := range []string{"", "first", "second", ""} {
+		e := at(10-n, "ver_1", "verification_started")
+		e.ExternalID, e.ExternalTracker = name, name
+		f.Observe(e, start)
+	}
+	f.Advance(start.Add(time.Hour))
+	assert.Equal(t, "first", h.lastEnd(t).ExternalID)
+	assert.Equal(t, "first", h.lastEnd(t).Tracker)
+}
+
 // TestManyAtOnce calls all methods from many goroutines, for the race detector.
 func TestManyAtOnce(t *testing.T) {
 	f, h := funnelFor(100)
