@@ -73,7 +73,7 @@ const (
 )
 
 // awaitFunnel asks Prometheus until it has what was sent, and returns what it has in the end.
-func awaitFunnel(ctx context.Context, address string, want *funnel) (*funnel, error) {
+func awaitFunnel(ctx context.Context, address string, want *funnel, patience time.Duration) (*funnel, error) {
 	client, err := api.NewClient(api.Config{Address: "http://" + address})
 	if err != nil {
 		return nil, err

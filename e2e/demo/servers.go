@@ -38,12 +38,12 @@ func findPrometheus() (string, error) {
 
 // places are the addresses of the servers.
 type places struct {
-	webhooks, metrics, prometheus string
+	webhooks, metrics, telemetry, prometheus string
 }
 
 func newPlaces() (*places, error) {
 	var p places
-	for _, address := range []*string{&p.webhooks, &p.metrics, &p.prometheus} {
+	for _, address := range []*string{&p.webhooks, &p.metrics, &p.telemetry, &p.prometheus} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
@@ -57,19 +57,23 @@ func newPlaces() (*places, error) {
 // servers are the processes that are running.
 type servers []*exec.Cmd
 
-func startServers(ctx context.Context, folder, bin, prometheus string, p *places) (servers, error) {
+func startServers(ctx context.Context, folder, bin, prometheus string, p *places, c crowd) (servers, error) {
 	var all servers
 	config := filepath.Join(folder, "collector.yaml")
 	scrape := filepath.Join(folder, "prometheus.yml")
-	err := errors.Join(
+	targets := strings.NewReplacer("METRICS", p.metrics, "TELEMETRY", p.telemetry)
+	telemetryHost, telemetryPort, err := net.SplitHostPort(p.telemetry)
+	err = errors.Join(err,
 		os.WriteFile(config, collectorConfig, 0o600),
-		os.WriteFile(scrape, []byte(strings.ReplaceAll(prometheusConfig, "METRICS", p.metrics)), 0o600),
+		os.WriteFile(scrape, []byte(targets.Replace(prometheusConfig)), 0o600),
 	)
 	if err != nil {
 		return all, err
 	}
 	collector := command(ctx, filepath.Join(bin, "otelcol-verifyyou"), "--config", config)
-	collector.Env = append(os.Environ(), "DEMO_ENDPOINT="+p.webhooks, "DEMO_METRICS="+p.metrics, "VERIFYYOU_SIGNING_SECRET="+secret)
+	collector.Env = append(os.Environ(), "DEMO_ENDPOINT="+p.webhooks, "DEMO_METRICS="+p.metrics,
+		"DEMO_TELEMETRY_HOST="+telemetryHost, "DEMO_TELEMETRY_PORT="+telemetryPort,
+		"DEMO_ABANDON_AFTER="+c.scaled(abandonAfter).String(), "DEMO_SETTLE="+c.scaled(settle).String(), "VERIFYYOU_SIGNING_SECRET="+secret)
 	err = all.start(collector, "http://"+p.webhooks+"/healthz")
 	if err != nil {
 		return all, err
