@@ -32,7 +32,7 @@ RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race)
 .PHONY: build
 build: $(COLLECTOR) ## Build bin/otelcol-verifyyou, a Collector with the receiver
 
-SOURCES := $(shell find . -name '*.go' -not -name '*_test.go' -not -path './bin/*' -not -path './build/*' -not -path './cmd/*' -not -path './e2e/*' -not -path './bench/*')
+SOURCES := $(shell find . -name '*.go' -not -name '*_test.go' -not -path './bin/*' -not -path './build/*' -not -path './cmd/*' -not -path './e2e/*' -not -path './bench/*' -not -path './dashboards/*')
 
 $(COLLECTOR): builder-config.yaml go.mod $(SOURCES)
 	@echo "Building $@. The first build downloads and compiles the Collector, which takes minutes; later ones take seconds."
@@ -86,6 +86,21 @@ soak: build ## Let things fail around the Collector for MINUTES (2), and compare
 .PHONY: demo
 demo: build bin/verifyyougen ## Simulate some minutes of traffic, and print the funnel that a Prometheus then has beside the truth
 	@cd e2e && go run ./demo
+
+# People are six times as fast as in life, so that the ten minutes in which they begin are an hour of theirs.
+RENDER := dashboards/render
+
+.PHONY: render
+render: build bin/verifyyougen $(RENDER)/node_modules ## Draw the dashboards of a simulated hour with Grafana's components, into docs (a quarter of an hour; needs Chromium and Node.js)
+	@cd e2e && go run ./demo -people 6000 -rate 10 -speed 6 -then "node ../$(RENDER)/render.mjs"
+
+.PHONY: check-schema
+check-schema: $(RENDER)/node_modules ## Check the Grafana dashboards against the types of Grafana's foundation SDK
+	@cd $(RENDER) && npm run --silent schema
+
+$(RENDER)/node_modules: $(RENDER)/package-lock.json
+	cd $(RENDER) && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 ROUNDS := 15
 

@@ -2,6 +2,9 @@ module github.com/otel-verifyyou/verifyyoureceiver
 
 go 1.25.0
 
+// Packages for Node.js, one of which has Go files.
+ignore ./dashboards/render/node_modules
+
 require (
 	github.com/go-faster/jx v1.2.0
 	github.com/google/go-cmp v0.7.0
