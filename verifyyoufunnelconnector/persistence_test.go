@@ -81,6 +81,21 @@ func TestKill(t *testing.T) {
 	assert.EqualValues(t, 1, got.ended[endSeries{endCompleted, stageCompleted, ""}])
 }
 
+// TestKillAfterDelta shows that what was taken as a delta is not sent again.
+func TestKillAfterDelta(t *testing.T) {
+	a := connect(t, storing)
+	a.take(1, eventAt(1, "ver_1", "verification_started"))
+	a.flushAt(minute)
+	a.flushAt(hour)
+	assert.EqualValues(t, 1, a.results().ended[endSeries{endAbandoned, "verification_started", ""}])
+	again := connectTo(t, a.disk.Copied(), storing)
+	again.flushAt(2 * hour)
+	got := nonZero(again.results())
+	assert.Empty(t, got.reached)
+	assert.Empty(t, got.ended)
+	assert.Empty(t, got.histograms)
+}
+
 // resultsOfMetrics leaves out all else.
 func resultsOfMetrics(r results) results {
 	return results{reached: r.reached, ended: r.ended, resumed: r.resumed, active: r.active, histograms: r.histograms}
