@@ -31,7 +31,8 @@ func presign(t *testing.T, seed, verifications int) *population {
 		"--presign", requests, "--truth", truth))
 	p := readTruth(t, truth)
 	p.requests = readLines(t, requests, func(line []byte) (r simulatedRequest, err error) {
-		return r, json.Unmarshal(line, &r)
+		err = json.Unmarshal(line, &r)
+		return r, err
 	})
 	require.NotEmpty(t, p.requests)
 	return p

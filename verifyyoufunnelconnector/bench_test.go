@@ -6,6 +6,7 @@ package verifyyoufunnelconnector
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -137,8 +138,8 @@ func BenchmarkFlush(b *testing.B) {
 		for tracker := range trackers {
 			logs := newEvents(b).one()
 			attrs := logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).Attributes()
-			attrs.PutStr(record.AttrExternalTracker, fmt.Sprint(tracker))
-			attrs.PutStr(record.AttrVerificationID, fmt.Sprint(tracker))
+			attrs.PutStr(record.AttrExternalTracker, strconv.Itoa(tracker))
+			attrs.PutStr(record.AttrVerificationID, strconv.Itoa(tracker))
 			require.NoError(b, c.ConsumeLogs(b.Context(), logs))
 		}
 		benchFlush(b, c)

@@ -54,7 +54,8 @@ type Funnel struct {
 	stages   *bounds.Stages
 
 	mu      sync.Mutex
-	now     time.Time // never goes back
+	now     time.Time     // of a clock that never goes back, and stands still while there is no Funnel
+	stopped time.Duration // how far that clock is behind
 	byKey   index
 	table   table
 	byState [states]list
@@ -103,7 +104,7 @@ func (f *Funnel) Observe(e *Event, now time.Time) Result {
 			f.reach(s, e.Stage, stage)
 			return Straggler
 		}
-		f.listener.Resumed(outcomeOf(steps), f.stages.Name(int(v.last)), v.tracker.Value(), f.now)
+		f.listener.Resumed(outcomeOf(steps), f.stages.Name(int(v.last)), v.tracker.Value(), f.clock())
 	}
 	f.take(s, e, steps, next)
 	f.reach(s, e.Stage, stage)
@@ -219,7 +220,7 @@ func (f *Funnel) reach(s slot, name string, stage uint8) {
 	} else if !v.reach(stage) {
 		return
 	}
-	f.listener.Reached(f.stages.Name(int(stage)), v.tracker.Value(), f.now)
+	f.listener.Reached(f.stages.Name(int(stage)), v.tracker.Value(), f.clock())
 }
 
 func (f *Funnel) reachBeyond(s slot, hash uint64) bool {
@@ -248,7 +249,13 @@ func (f *Funnel) Advance(now time.Time) {
 	f.advance(now)
 }
 
+// clock returns the time as those outside know it.
+func (f *Funnel) clock() time.Time {
+	return f.now.Add(f.stopped)
+}
+
 func (f *Funnel) advance(now time.Time) {
+	now = now.Add(-f.stopped)
 	if now.Before(f.now) {
 		return // the clock has been set back
 	}
@@ -292,7 +299,7 @@ func (f *Funnel) end(s slot, early bool) {
 	steps, _ := v.trail.steps(f.scratch[:0])
 	e := f.summarize(v, steps)
 	v.trail = newTrail(steps)
-	f.listener.Ended(e, early, f.now)
+	f.listener.Ended(e, early, f.clock())
 }
 
 func (f *Funnel) forget(s slot) {

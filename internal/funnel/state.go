@@ -20,7 +20,7 @@ import (
 type Header struct {
 	Chunks int       `json:"chunks"`
 	Stages []string  `json:"stages"` // by number
-	Now    time.Time `json:"now"`
+	Now    time.Time `json:"now"`    // of its own clock
 }
 
 // Changed returns the numbers of the chunks that have changed since they were written last, and the header that goes
@@ -116,7 +116,8 @@ var (
 // Restore makes an empty Funnel go on at a time with what was kept, of which read returns the chunks, nil for one that is
 // missing. The time between has not passed for it, also where the clock was set back. With an error it is left empty.
 func (f *Funnel) Restore(h *Header, read func(chunk int) ([]byte, error), now time.Time) error {
-	r := restorer{Funnel: NewFunnel(f.settings, f.listener), shift: int64(now.Sub(h.Now))}
+	r := restorer{Funnel: NewFunnel(f.settings, f.listener)}
+	r.now, r.stopped = h.Now, now.Sub(h.Now)
 	r.renumber(h.Stages)
 	for chunk := range h.Chunks {
 		data, err := read(chunk)
@@ -128,13 +129,13 @@ func (f *Funnel) Restore(h *Header, read func(chunk int) ([]byte, error), now ti
 		}
 	}
 	r.queue()
-	r.now = now
 	for r.byKey.count > r.settings.MaxVerifications {
 		r.makeRoom()
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.stages, f.now, f.byKey, f.table = r.stages, r.now, r.byKey, r.table
+	f.stages, f.now, f.stopped = r.stages, r.now, r.stopped
+	f.byKey, f.table = r.byKey, r.table
 	f.byState, f.byFirst, f.active, f.beyond = r.byState, r.byFirst, r.active, r.beyond
 	return nil
 }
@@ -142,9 +143,9 @@ func (f *Funnel) Restore(h *Header, read func(chunk int) ([]byte, error), now ti
 // restorer fills an empty Funnel.
 type restorer struct {
 	*Funnel
-	shift   int64 // how long it was stopped by the clock, nanoseconds
-	numbers [bounds.OtherNumber + 1]uint8
-	slots   [states][]slot
+	numbers    [bounds.OtherNumber + 1]uint8
+	renumbered bool // so that what is stored is not what is restored
+	slots      [states][]slot
 }
 
 // renumber finds the numbers of the stages that were kept: one that was unknown may have been documented since.
@@ -153,7 +154,9 @@ func (r *restorer) renumber(kept []string) {
 		r.numbers[i] = bounds.OtherNumber
 	}
 	for i, name := range kept {
-		r.numbers[i&bounds.OtherNumber] = uint8(r.stages.Number(name))
+		number := r.stages.Number(name)
+		r.numbers[i&bounds.OtherNumber] = uint8(number)
+		r.renumbered = r.renumbered || number != i
 	}
 }
 
@@ -163,6 +166,7 @@ func (r *restorer) chunk(chunk int, data []byte) error {
 	}
 	r.table.grow()
 	r.table.free = nil // it is made anew at the end
+	r.table.changed[chunk] = r.renumbered
 	d := decoder{rest: data}
 	for len(d.rest) > 0 {
 		i := d.uvarint()
@@ -183,8 +187,8 @@ func (r *restorer) verification(s slot, d *decoder) bool {
 	flags := d.bytes(1)[0]
 	key, externalID, tracker := d.string(), d.string(), d.string()
 	kept := trail(d.string())
-	v.first = int64(d.uint64()) + r.shift
-	received := int64(d.uint64()) + r.shift
+	v.first = int64(d.uint64())
+	received := int64(d.uint64())
 	reached := d.uint64()
 	v.score = math.Float64frombits(d.uint64())
 	v.events, v.ends = uint32(d.uvarint()), uint16(d.uvarint())

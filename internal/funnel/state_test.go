@@ -323,3 +323,23 @@ func FuzzChunk(f *testing.F) {
 		again.Advance(start.AddDate(200, 0, 0))
 	})
 }
+
+// TestRestoredAgain stops twice for an hour, and stores only what has changed between: the stops are no silence, and
+// what was stored before the first one is still right.
+func TestRestoredAgain(t *testing.T) {
+	f, _ := funnelFor(10)
+	f.Observe(at(1, "ver_1", "verification_started"), start)
+	k := keepAll(f)
+
+	f, _ = restored(t, k, settings(10), start.Add(time.Hour))
+	changed, _ := f.Changed()
+	assert.Empty(t, changed, "all that was stored is as it was")
+	f.Advance(start.Add(time.Hour + 20*time.Minute))
+	k.keep(f)
+
+	f, h := restored(t, k, settings(10), start.Add(3*time.Hour))
+	f.Advance(start.Add(3*time.Hour + 10*time.Minute - 1))
+	assert.Empty(t, h.ended)
+	f.Advance(start.Add(3*time.Hour + 10*time.Minute))
+	assert.Equal(t, "ver_1", h.lastEnd(t).Key, "20 minutes and 10 of silence")
+}
