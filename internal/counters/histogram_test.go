@@ -376,24 +376,36 @@ func TestExponentialRestart(t *testing.T) {
 			return magnitudes.Draw(t, "magnitude") * float64(rapid.IntRange(1, 9).Draw(t, "times"))
 		}
 	})
+	again := func(t require.TestingT, b *Buckets, d distribution) distribution {
+		written, err := json.Marshal(d.values())
+		require.NoError(t, err)
+		var values Values
+		require.NoError(t, json.Unmarshal(written, &values))
+		restored, ok := b.restore(&values)
+		require.True(t, ok)
+		requireSame(t, exportedPoint(d), exportedPoint(restored), "restored")
+		return restored
+	}
+	// Values for which narrower buckets are nearly enough, and values in one bucket.
+	for _, values := range [][]float64{{8.0000008, 1.5, 0}, {-8.0000008, -1.5, 0}, {1, 1.0000001}, {0}, {}} {
+		b := Buckets{MaxSize: 20}
+		d := b.newDistribution()
+		for _, v := range values {
+			d.record(v)
+		}
+		again(t, &b, d)
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		b := Buckets{MaxSize: rapid.SampledFrom([]int32{2, 4, 20, 160}).Draw(t, "max size")}
 		d := b.newDistribution()
 		for _, v := range rapid.SliceOfN(value, 0, 40).Draw(t, "values") {
 			d.record(v)
 		}
-		written, err := json.Marshal(d.values())
-		require.NoError(t, err)
-		var values Values
-		require.NoError(t, json.Unmarshal(written, &values))
-		again, ok := b.restore(&values)
-		require.True(t, ok)
-		requireSame(t, exportedPoint(d), exportedPoint(again), "restored")
-
+		restored := again(t, &b, d)
 		for _, v := range rapid.SliceOfN(value, 0, 5).Draw(t, "more values") {
 			d.record(v)
-			again.record(v)
-			requireSame(t, exportedPoint(d), exportedPoint(again), fmt.Sprint("with ", v))
+			restored.record(v)
+			requireSame(t, exportedPoint(d), exportedPoint(restored), fmt.Sprint("with ", v))
 		}
 	})
 }

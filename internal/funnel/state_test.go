@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
 
 // kept is what is stored of a Funnel.
@@ -195,7 +197,7 @@ func TestStageIsDocumented(t *testing.T) {
 	f.Observe(at(1, "ver_1", "selfie_taken"), start)
 	f.Observe(at(1, "ver_1", "another"), start) // has the same identity: a duplicate
 	second := at(1, "ver_1", "another")
-	second.ID = idOf(77)
+	second.ID = event.ID{1} // which comes before that of the other, as long as both are unknown
 	f.Observe(second, start)
 	k := keepAll(f)
 	for i, name := range k.header.Stages {
