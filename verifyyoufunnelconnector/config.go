@@ -127,11 +127,17 @@ func (cfg *Config) Validate() error {
 	return errors.Join(cfg.validateKey(), cfg.validateTimes(), cfg.validateHistogram(), cfg.Faults(), cfg.validateGenerated())
 }
 
+// maxKeyAttributes keeps keys as short as the funnel takes them.
+const maxKeyAttributes = 64
+
 func (cfg *Config) validateKey() error {
 	if len(cfg.Key) == 0 {
 		return errors.New("key: is empty; use verifyyou.verification_id for example")
 	}
 	var errs []error
+	if len(cfg.Key) > maxKeyAttributes {
+		errs = append(errs, fmt.Errorf("key: has %d attributes; use %d at most", len(cfg.Key), maxKeyAttributes))
+	}
 	for i, name := range cfg.Key {
 		switch {
 		case name == "":

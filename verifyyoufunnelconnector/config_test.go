@@ -4,6 +4,7 @@
 package verifyyoufunnelconnector
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -109,6 +110,7 @@ func TestConfigFaults(t *testing.T) {
 	}{
 		"no key":            {map[string]any{"key": []any{}}, "key: is empty; use verifyyou.verification_id for example"},
 		"empty key":         {map[string]any{"key": []any{"a", ""}}, "key::1: is empty; set the name of an attribute, or remove it"},
+		"long key":          {map[string]any{"key": manyNames(65)}, "key: has 65 attributes; use 64 at most"},
 		"key twice":         {map[string]any{"key": []any{"a", "b", "a"}}, `key::2: "a" is there twice; remove it`},
 		"abandon_after":     {map[string]any{"abandon_after": "-1s"}, "abandon_after: is -1s; use a positive duration, 30m for example"},
 		"no abandon_after":  {map[string]any{"abandon_after": "0s"}, "abandon_after: is 0s"},
@@ -170,6 +172,14 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	} {
 		require.ErrorContains(t, err, key)
 	}
+}
+
+func manyNames(count int) []any {
+	names := make([]any, count)
+	for i := range names {
+		names[i] = fmt.Sprintf("attribute.%d", i)
+	}
+	return names
 }
 
 // TestDefaultsAreApart reads one configuration and then another: the first one's buckets are not in the second.
