@@ -212,19 +212,21 @@ extensions:
 	assert.Contains(t, c.printed(), `"storage": "file_storage"`)
 }
 
-// TestReadmeIsValid loads the configurations of whole Collectors that are in the README.
+// TestReadmeIsValid loads the configurations of whole Collectors that are in the READMEs.
 func TestReadmeIsValid(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
-	require.NoError(t, err)
-	whole := 0
-	for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
-		if !regexp.MustCompile(`(?m)^service:`).MatchString(block[1]) {
-			continue
+	for _, file := range []string{"../README.md", "../verifyyoufunnelconnector/README.md"} {
+		readme, err := os.ReadFile(file)
+		require.NoError(t, err)
+		whole := 0
+		for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
+			if !regexp.MustCompile(`(?m)^service:`).MatchString(block[1]) {
+				continue
+			}
+			whole++
+			// The folder of file_storage is made when a configuration is validated.
+			text := regexp.MustCompile(`/var/lib/otelcol`).ReplaceAllString(block[1], t.TempDir())
+			output(t, otelcol(t, "validate", "--config", writeFile(t, text)))
 		}
-		whole++
-		// The folder of file_storage is made when a configuration is validated.
-		text := regexp.MustCompile(`/var/lib/otelcol`).ReplaceAllString(block[1], t.TempDir())
-		output(t, otelcol(t, "validate", "--config", writeFile(t, text)))
+		assert.Positive(t, whole, file)
 	}
-	assert.Positive(t, whole)
 }
