@@ -31,6 +31,8 @@ type histogramPoint struct {
 	leaving distribution
 	// unexported is how much of total no export has had; exporting, how much is being exported.
 	unexported, exporting uint64
+	// written says that the export under way has the series: one that is newer has not begun with it.
+	written bool
 }
 
 // AddHistogram adds a histogram to the set.
@@ -75,6 +77,7 @@ func (h *Histogram) export(f *flush, to pmetric.Metric) {
 	defer h.mu.Unlock()
 	written := h.buckets.newPoints(to, f.temporality())
 	for key, p := range h.points {
+		p.written = true
 		if f.delta {
 			h.exportDelta(f, key, p, written)
 			continue
@@ -120,9 +123,9 @@ func (h *Histogram) commit(*flush) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, p := range h.points {
-		p.begun = true
+		p.begun = p.begun || p.written
 		p.unexported -= p.exporting
-		p.exporting, p.leaving = 0, nil
+		p.exporting, p.leaving, p.written = 0, nil, false
 	}
 }
 
@@ -133,7 +136,7 @@ func (h *Histogram) rollback() {
 		if p.leaving != nil {
 			p.total.merge(p.leaving)
 		}
-		p.exporting, p.leaving = 0, nil
+		p.exporting, p.leaving, p.written = 0, nil, false
 	}
 }
 

@@ -215,6 +215,19 @@ func TestRecordedMeanwhile(t *testing.T) {
 	}
 }
 
+// TestNewMeanwhile begins a series while an export is under way: it was not in that, and has its zero in the next one.
+func TestNewMeanwhile(t *testing.T) {
+	s := newTimed(false, Buckets{Bounds: []float64{1, 10}})
+	x := s.Export(at(1), false)
+	s.record("new", 5, at(1))
+	x.Commit()
+	x.End()
+	next := spans(s.taken(at(2), false), "stages")["new"]
+	require.Len(t, next, 1)
+	assert.Equal(t, []uint64{0, 0, 0}, next[0].counts)
+	assert.Equal(t, []uint64{0, 1, 0}, spans(s.taken(at(3), false), "stages")["new"][0].counts)
+}
+
 func TestIdleTrackerOfHistogram(t *testing.T) {
 	s := newTimed(false, explicitBuckets)
 	s.byTracker.Record(Key{Tracker: s.Tracker("ads", at(0)), Step: NoStep}, 5, at(0))
