@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -237,6 +238,25 @@ func TestSlowPipeline(t *testing.T) {
 	assert.Equal(t, "10", got.header.Get("Retry-After"))
 	assert.LessOrEqual(t, <-deadline, 100*time.Millisecond)
 	close(release)
+}
+
+// TestRetryOfSlowDelivery shows that a delivery that was given up is answered once, and that its retry is a first one
+// while the pipeline still has it.
+func TestRetryOfSlowDelivery(t *testing.T) {
+	release := make(chan struct{})
+	var calls atomic.Int32
+	next := logsConsumer(func(context.Context, plog.Logs) error {
+		if calls.Add(1) == 1 {
+			<-release
+		}
+		return nil
+	})
+	r := start(t, testConfig(func(c *Config) { c.ServerConfig.WriteTimeout = 1100 * time.Millisecond }), pipelines{logs: next})
+	assert.Equal(t, 503, r.post([]byte(sampleBody)).status)
+	assert.Equal(t, 200, r.post([]byte(sampleBody)).status)
+	close(release)
+	require.NoError(t, r.receiver.Shutdown(t.Context())) // waits for the handler of the first
+	assert.Equal(t, map[string]int64{"refused": 1, "accepted": 1}, r.results())
 }
 
 // TestClientHangsUp shows that a delivery goes on without its client, with the values of its request.

@@ -479,6 +479,20 @@ func TestRestart(t *testing.T) {
 	assert.NotContains(t, take(t, c, start.Add(idle+8*time.Minute)), "liveness_failed/drop_off/spring", "seven days, the restart included")
 }
 
+// TestRestartAtOnce shows that a count of the last flush does not share its millisecond with the first flush after it.
+func TestRestartAtOnce(t *testing.T) {
+	c := NewEvents(settings(), start)
+	c.Add(of("liveness_failed", ""), at(0))
+	last := lastFlush(t, c, at(1))["liveness_failed/drop_off"]
+	require.Len(t, last, 2)
+
+	c = NewEvents(settings(), start)
+	c.Add(of("liveness_failed", ""), at(0))
+	next := take(t, restart(t, c, settings(), at(1)), at(1))["liveness_failed/drop_off"]
+	require.Len(t, next, 1)
+	assert.Greater(t, next[0].at.UnixMilli(), last[1].at.UnixMilli())
+}
+
 func TestRestartDelta(t *testing.T) {
 	s := settings()
 	s.Delta = true
