@@ -11,7 +11,6 @@ import (
 	"strconv"
 
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.uber.org/zap"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
@@ -60,7 +59,7 @@ func (r *verifyyouReceiver) restore(ctx context.Context, host component.Host) er
 
 // reset makes the records, the memory and the counters, all empty.
 func (r *verifyyouReceiver) reset() {
-	resource := newResource(r.state.instanceID, r.cfg)
+	resource := instance.Resource(metadata.NewResourceBuilder(r.cfg.MetricsBuilderConfig.ResourceAttributes), r.state.instanceID)
 	r.records = newRecords(resource)
 	r.counters = r.newCounters(resource)
 	r.state.deliveries = deliveries.Range{}
@@ -139,11 +138,4 @@ func (r *verifyyouReceiver) closeStorage(ctx context.Context) error {
 		return nil
 	}
 	return r.state.store.Close(ctx)
-}
-
-func newResource(instanceID string, cfg *Config) pcommon.Resource {
-	rb := metadata.NewResourceBuilder(cfg.MetricsBuilderConfig.ResourceAttributes)
-	rb.SetServiceName("verifyyou")
-	rb.SetServiceInstanceID(instanceID)
-	return rb.Emit()
 }

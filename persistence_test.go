@@ -21,9 +21,9 @@ import (
 	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.uber.org/zap"
 
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/state/statetest"
 )
 
@@ -59,7 +59,7 @@ type exportedPoint struct {
 func (r *running) points() []exportedPoint {
 	var all []exportedPoint
 	for _, dp := range dataPoints(r.metrics.AllMetrics()...) {
-		if attributeOf(dp.Attributes(), counters.AttrStage) == "liveness_passed" {
+		if attributeOf(dp.Attributes(), semconv.AttrStage) == "liveness_passed" {
 			all = append(all, exportedPoint{dp.StartTimestamp(), dp.IntValue()})
 		}
 	}

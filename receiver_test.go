@@ -28,12 +28,12 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/instance"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadatatest"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/version"
 )
 
@@ -60,7 +60,7 @@ func TestExactUnderConcurrency(t *testing.T) {
 	}
 	last := map[string]int64{}
 	for _, dp := range dataPoints(r.metrics.AllMetrics()...) {
-		stage := attributeOf(dp.Attributes(), counters.AttrStage).(string)
+		stage := attributeOf(dp.Attributes(), semconv.AttrStage).(string)
 		assert.GreaterOrEqual(t, dp.IntValue(), last[stage])
 		last[stage] = dp.IntValue()
 	}
@@ -113,7 +113,7 @@ func TestFirstEventIsSeen(t *testing.T) {
 	require.Len(t, r.metrics.AllMetrics(), 2, "the last flush is one call")
 	var of []pmetric.NumberDataPoint
 	for _, dp := range dataPoints(r.metrics.AllMetrics()[1]) {
-		if attributeOf(dp.Attributes(), counters.AttrTracker) == "signup-campaign" && attributeOf(dp.Attributes(), counters.AttrStage) == "verification_completed" {
+		if attributeOf(dp.Attributes(), semconv.AttrExternalTracker) == "signup-campaign" && attributeOf(dp.Attributes(), semconv.AttrStage) == "verification_completed" {
 			of = append(of, dp)
 		}
 	}
@@ -170,7 +170,7 @@ func TestMetricsPipelineFails(t *testing.T) {
 				}
 				last := int64(0)
 				for _, dp := range dataPoints(sink.AllMetrics()...) {
-					if attributeOf(dp.Attributes(), counters.AttrStage) == "liveness_passed" {
+					if attributeOf(dp.Attributes(), semconv.AttrStage) == "liveness_passed" {
 						last = dp.IntValue()
 					}
 				}
@@ -236,7 +236,7 @@ func TestResource(t *testing.T) {
 		cfg := testConfig(append(changes, func(c *Config) { c.ServerConfig.NetAddr.Endpoint = endpoint })...)
 		id, err := instance.ID(component.NewIDWithName(metadata.Type, name).String(), endpoint)
 		require.NoError(t, err)
-		res := newResource(id, cfg)
+		res := instance.Resource(metadata.NewResourceBuilder(cfg.MetricsBuilderConfig.ResourceAttributes), id)
 		assert.Equal(t, "verifyyou", attributeOf(res.Attributes(), "service.name"))
 		return attributeOf(res.Attributes(), "service.instance.id")
 	}

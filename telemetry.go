@@ -14,6 +14,7 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/deliveries"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 )
 
 // telemetry is what the receiver tells about itself. Attribute sets are made once, not for every request. It is safe
@@ -32,8 +33,8 @@ func newTelemetry(set component.TelemetrySettings) (*telemetry, error) {
 	t := &telemetry{
 		TelemetryBuilder: builder,
 		results:          map[metadata.AttributeResult][]metric.AddOption{},
-		stageOverflow:    with("attribute", counters.AttrStage),
-		trackerOverflow:  with("attribute", counters.AttrTracker),
+		stageOverflow:    with("attribute", semconv.AttrStage),
+		trackerOverflow:  with("attribute", semconv.AttrExternalTracker),
 	}
 	for name, result := range metadata.MapAttributeResult {
 		t.results[result] = with("result", name)

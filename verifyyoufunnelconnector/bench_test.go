@@ -19,6 +19,7 @@ import (
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/record"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/version"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
 )
@@ -138,8 +139,8 @@ func BenchmarkFlush(b *testing.B) {
 		for tracker := range trackers {
 			logs := newEvents(b).one()
 			attrs := logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).Attributes()
-			attrs.PutStr(record.AttrExternalTracker, strconv.Itoa(tracker))
-			attrs.PutStr(record.AttrVerificationID, strconv.Itoa(tracker))
+			attrs.PutStr(semconv.AttrExternalTracker, strconv.Itoa(tracker))
+			attrs.PutStr(semconv.AttrVerificationID, strconv.Itoa(tracker))
 			require.NoError(b, c.ConsumeLogs(b.Context(), logs))
 		}
 		benchFlush(b, c)

@@ -6,7 +6,6 @@ package verifyyoufunnelconnector
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -14,13 +13,14 @@ import (
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/verificationkey"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
 )
 
 // Config is the configuration of the verifyyou_funnel connector.
 type Config struct {
 	// Key names the attributes of a log record that together name one verification.
-	Key []string `mapstructure:"key"`
+	Key verificationkey.Key `mapstructure:"key"`
 
 	// AbandonAfter is the silence after which an unfinished verification is ended.
 	AbandonAfter time.Duration `mapstructure:"abandon_after"`
@@ -84,7 +84,7 @@ var scoreBuckets = []float64{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 10,
 
 func createDefaultConfig() component.Config {
 	return &Config{
-		Key:              []string{"verifyyou.verification_id"},
+		Key:              verificationkey.Key{"verifyyou.verification_id"},
 		AbandonAfter:     30 * time.Minute,
 		Settle:           30 * time.Second,
 		Window:           24 * time.Hour,
@@ -124,29 +124,7 @@ func (h *HistogramConfig) scoreBuckets() counters.Buckets {
 
 // Validate reports every fault of the configuration: the key, what is wrong with it, and what would be right.
 func (cfg *Config) Validate() error {
-	return errors.Join(cfg.validateKey(), cfg.validateTimes(), cfg.validateHistogram(), cfg.Faults(), cfg.validateGenerated())
-}
-
-// maxKeyAttributes keeps keys as short as the funnel takes them.
-const maxKeyAttributes = 64
-
-func (cfg *Config) validateKey() error {
-	if len(cfg.Key) == 0 {
-		return errors.New("key: is empty; use verifyyou.verification_id for example")
-	}
-	var errs []error
-	if len(cfg.Key) > maxKeyAttributes {
-		errs = append(errs, fmt.Errorf("key: has %d attributes; use %d at most", len(cfg.Key), maxKeyAttributes))
-	}
-	for i, name := range cfg.Key {
-		switch {
-		case name == "":
-			errs = append(errs, fmt.Errorf("key::%d: is empty; set the name of an attribute, or remove it", i))
-		case slices.Contains(cfg.Key[:i], name):
-			errs = append(errs, fmt.Errorf("key::%d: %q is there twice; remove it", i, name))
-		}
-	}
-	return errors.Join(errs...)
+	return errors.Join(cfg.Key.Validate("key"), cfg.validateTimes(), cfg.validateHistogram(), cfg.Faults(), cfg.validateGenerated())
 }
 
 func (cfg *Config) validateTimes() error {

@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/collector/confmap/confmaptest"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/verificationkey"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
 )
 
@@ -45,7 +46,7 @@ func readConfig(t *testing.T, id string) *Config {
 func TestLoadConfig(t *testing.T) {
 	want := createDefaultConfig().(*Config)
 	assert.Equal(t, want, readConfig(t, "verifyyou_funnel"))
-	assert.Equal(t, []string{"verifyyou.verification_id"}, want.Key)
+	assert.Equal(t, verificationkey.Key{"verifyyou.verification_id"}, want.Key)
 	assert.Equal(t, 30*time.Minute, want.AbandonAfter)
 	assert.Equal(t, 30*time.Second, want.Settle)
 	assert.Equal(t, 24*time.Hour, want.Window)
@@ -108,7 +109,7 @@ func TestConfigFaults(t *testing.T) {
 		conf map[string]any
 		want string
 	}{
-		"no key":            {map[string]any{"key": []any{}}, "key: is empty; use verifyyou.verification_id for example"},
+		"no key":            {map[string]any{"key": []any{}}, "key: is empty; use [verifyyou.verification_id] for example"},
 		"empty key":         {map[string]any{"key": []any{"a", ""}}, "key::1: is empty; set the name of an attribute, or remove it"},
 		"long key":          {map[string]any{"key": manyNames(65)}, "key: has 65 attributes; use 64 at most"},
 		"key twice":         {map[string]any{"key": []any{"a", "b", "a"}}, `key::2: "a" is there twice; remove it`},

@@ -13,7 +13,9 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/bounds"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/verificationkey"
 )
 
 // TestWhatIsAnEvent hands over single records. That they come from another scope, or have another name, does not matter.
@@ -33,7 +35,7 @@ func TestWhatIsAnEvent(t *testing.T) {
 		"empty key":             {eventAt(0, "", "verification_started"), takenAsOther},
 		"key is a number":       {recordAt(0, attrs{keyVerification: 42, attrStage: "verification_started"}), takenAsNew},
 		"unrecognized":          {recordAt(0, attrs{"verifyyou.decode_error": "no stage"}), takenAsOther},
-		"a summary of a funnel": {recordAt(0, attrs{keyVerification: "ver_1", attrLastStage: "verification_started"}), takenAsOther},
+		"a summary of a funnel": {recordAt(0, attrs{keyVerification: "ver_1", semconv.AttrVerificationLastStage: "verification_started"}), takenAsOther},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := connect(t)
@@ -234,7 +236,7 @@ func TestLongValues(t *testing.T) {
 		"letters":       strings.Repeat("x", 1<<16),
 		"two bytes":     strings.Repeat("é", 1<<15),
 		"no UTF-8":      strings.Repeat("\x80", 1<<16),
-		"just too long": strings.Repeat("x", maxIDBytes),
+		"just too long": strings.Repeat("x", verificationkey.MaxIDBytes),
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := connect(t)
@@ -253,12 +255,12 @@ func TestLongValues(t *testing.T) {
 			for _, s := range summaries {
 				assert.LessOrEqual(t, len(s.key[keyVerification]), 100)
 				assert.LessOrEqual(t, len(s.externalID), 100)
-				assert.Equal(t, bounds.Other, s.tracker)
+				assert.Equal(t, cardinality.Other, s.tracker)
 			}
 		})
 	}
 	a := connect(t)
-	longest := strings.Repeat("x", maxIDBytes)
+	longest := strings.Repeat("x", verificationkey.MaxIDBytes)
 	a.take(0, recordAt(0, attrs{keyVerification: longest, attrStage: "verification_started", attrTracker: longest}))
 	a.flushAt(hour)
 	assert.Equal(t, longest, a.onlySummary().key[keyVerification], "up to there as it is")

@@ -12,13 +12,8 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/funnel"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
-)
-
-// Attributes that are not those of log records.
-const (
-	attrLastStage = "verifyyou.verification.last_stage"
-	attrOutcome   = "verifyyou.verification.outcome"
 )
 
 // metrics counts what happens to verifications. Those that are switched off, or that nobody wants, are nil.
@@ -48,8 +43,8 @@ func (m *metrics) addSums(cfg *metadata.MetricsConfig) {
 			Name:        metadata.MetricsInfo.VerifyyouVerificationReached.Name,
 			Description: "Number of distinct verifications that reached the stage.",
 			Unit:        "{verification}",
-			Stage:       counters.Enabled(s.EnabledAttributes, counters.AttrStage),
-			Tracker:     counters.Enabled(s.EnabledAttributes, counters.AttrTracker),
+			Stage:       counters.Enabled(s.EnabledAttributes, semconv.AttrStage),
+			Tracker:     counters.Enabled(s.EnabledAttributes, semconv.AttrExternalTracker),
 			Known:       knownStages,
 		})
 	}
@@ -58,9 +53,9 @@ func (m *metrics) addSums(cfg *metadata.MetricsConfig) {
 			Name:        metadata.MetricsInfo.VerifyyouVerificationEnded.Name,
 			Description: "Number of verifications that ended.",
 			Unit:        "{verification}",
-			Stage:       counters.Enabled(s.EnabledAttributes, attrLastStage),
-			Outcome:     counters.Enabled(s.EnabledAttributes, attrOutcome),
-			Tracker:     counters.Enabled(s.EnabledAttributes, counters.AttrTracker),
+			Stage:       counters.Enabled(s.EnabledAttributes, semconv.AttrVerificationLastStage),
+			Outcome:     counters.Enabled(s.EnabledAttributes, semconv.AttrVerificationOutcome),
+			Tracker:     counters.Enabled(s.EnabledAttributes, semconv.AttrExternalTracker),
 			Known:       knownEnds,
 		})
 	}
@@ -69,9 +64,9 @@ func (m *metrics) addSums(cfg *metadata.MetricsConfig) {
 			Name:        metadata.MetricsInfo.VerifyyouVerificationResumed.Name,
 			Description: "Number of verifications that went on after they had ended, by what they had ended as.",
 			Unit:        "{verification}",
-			Stage:       counters.Enabled(s.EnabledAttributes, attrLastStage),
-			Outcome:     counters.Enabled(s.EnabledAttributes, attrOutcome),
-			Tracker:     counters.Enabled(s.EnabledAttributes, counters.AttrTracker),
+			Stage:       counters.Enabled(s.EnabledAttributes, semconv.AttrVerificationLastStage),
+			Outcome:     counters.Enabled(s.EnabledAttributes, semconv.AttrVerificationOutcome),
+			Tracker:     counters.Enabled(s.EnabledAttributes, semconv.AttrExternalTracker),
 			Known:       knownEnds,
 		})
 	}
@@ -83,7 +78,7 @@ func (m *metrics) addHistograms(cfg *metadata.MetricsConfig, histogram *Histogra
 			Name:        metadata.MetricsInfo.VerifyyouVerificationDuration.Name,
 			Description: "Time from the first event of a verification to its completion.",
 			Unit:        "s",
-			Tracker:     counters.Enabled(s.EnabledAttributes, counters.AttrTracker),
+			Tracker:     counters.Enabled(s.EnabledAttributes, semconv.AttrExternalTracker),
 			Known:       func(tracker string) []counters.Key { return []counters.Key{{Tracker: tracker, Step: counters.NoStep}} },
 		}, histogram.durationBuckets())
 	}
@@ -92,7 +87,7 @@ func (m *metrics) addHistograms(cfg *metadata.MetricsConfig, histogram *Histogra
 			Name:        metadata.MetricsInfo.VerifyyouStageDuration.Name,
 			Description: "Time to the first event of the stage from the event before it in the same verification.",
 			Unit:        "s",
-			Stage:       counters.Enabled(s.EnabledAttributes, counters.AttrStage),
+			Stage:       counters.Enabled(s.EnabledAttributes, semconv.AttrStage),
 			Known:       knownStages,
 		}, histogram.durationBuckets())
 	}
@@ -101,7 +96,7 @@ func (m *metrics) addHistograms(cfg *metadata.MetricsConfig, histogram *Histogra
 			Name:        metadata.MetricsInfo.VerifyyouVerificationTrustScore.Name,
 			Description: "Last known trust score of a verification when it ended.",
 			Unit:        "1",
-			Outcome:     counters.Enabled(s.EnabledAttributes, attrOutcome),
+			Outcome:     counters.Enabled(s.EnabledAttributes, semconv.AttrVerificationOutcome),
 			Known:       knownOutcomes,
 		}, histogram.scoreBuckets())
 	}
@@ -112,11 +107,11 @@ func (m *metrics) addActive(cfg *metadata.MetricsConfig, active func() map[strin
 	if !s.Enabled {
 		return
 	}
-	m.AddLevel(counters.Definition{
+	m.AddUpDownCounter(counters.Definition{
 		Name:        metadata.MetricsInfo.VerifyyouVerificationActive.Name,
 		Description: "Number of verifications that are followed and have not ended.",
 		Unit:        "{verification}",
-		Stage:       counters.Enabled(s.EnabledAttributes, attrLastStage),
+		Stage:       counters.Enabled(s.EnabledAttributes, semconv.AttrVerificationLastStage),
 		Known:       knownStages,
 	}, func() map[counters.Key]int64 {
 		values := map[counters.Key]int64{}

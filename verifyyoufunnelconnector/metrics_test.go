@@ -15,7 +15,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/bounds"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 )
 
 // withMetric changes the generated settings of a metric.
@@ -82,10 +83,10 @@ func TestChosenAttributes(t *testing.T) {
 			{metricReached, [3]string{"", "ads"}}: 3, {metricReached, [3]string{"", "news"}}: 4,
 		}},
 		{metricReached, []any{}, map[seenSeries]int64{{metricReached, [3]string{}}: 7}},
-		{metricEnded, []any{attrOutcome}, map[seenSeries]int64{
+		{metricEnded, []any{semconv.AttrVerificationOutcome}, map[seenSeries]int64{
 			{metricEnded, [3]string{endCompleted}}: 2, {metricEnded, [3]string{endAbandoned}}: 1, {metricEnded, [3]string{endDropOff}}: 1,
 		}},
-		{metricEnded, []any{attrLastStage, attrTracker}, map[seenSeries]int64{
+		{metricEnded, []any{semconv.AttrVerificationLastStage, attrTracker}, map[seenSeries]int64{
 			{metricEnded, [3]string{"", stageCompleted, "ads"}}: 1, {metricEnded, [3]string{"", stageCompleted, "news"}}: 1,
 			{metricEnded, [3]string{"", "face_collision", "news"}}: 1, {metricEnded, [3]string{"", "verification_started", "ads"}}: 1,
 		}},
@@ -156,15 +157,15 @@ func TestTrackersAreBounded(t *testing.T) {
 		want   map[stageTracker]int64
 	}{
 		"max": {func(c *Config) { c.MaxExternalTrackers = 2 }, map[stageTracker]int64{
-			{"verification_started", "ads"}: 2, {"verification_started", "news"}: 1, {"verification_started", bounds.Other}: 3, {"verification_started", ""}: 1,
+			{"verification_started", "ads"}: 2, {"verification_started", "news"}: 1, {"verification_started", cardinality.Other}: 3, {"verification_started", ""}: 1,
 		}},
 		"list": {func(c *Config) { c.ExternalTrackers = []string{"late"} }, map[stageTracker]int64{
-			{"verification_started", "late"}: 1, {"verification_started", bounds.Other}: 5, {"verification_started", ""}: 1,
+			{"verification_started", "late"}: 1, {"verification_started", cardinality.Other}: 5, {"verification_started", ""}: 1,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := connect(t, tt.change)
-			for n, tracker := range []string{strings.Repeat("x", 257), "ads", "ads", "news", bounds.Other, "late", ""} {
+			for n, tracker := range []string{strings.Repeat("x", 257), "ads", "ads", "news", cardinality.Other, "late", ""} {
 				a.take(n, recordAt(n, attrs{keyVerification: fmt.Sprint("ver_", n), attrStage: "verification_started", attrTracker: tracker}))
 			}
 			a.flushAt(minute)
@@ -190,14 +191,14 @@ func TestThousandStages(t *testing.T) {
 	a.take(251, eventAt(2000, "ver_1", strings.Repeat("x", 65)))
 	a.flushAt(252)
 	got := a.results()
-	assert.Len(t, withoutZeros(got.reached), bounds.MaxUnknownStages+1)
-	assert.EqualValues(t, 250-bounds.MaxUnknownStages+1, got.reached[stageTracker{bounds.Other, ""}])
-	assert.Equal(t, map[string]int64{bounds.Other: 1}, withoutZeros(got.active))
+	assert.Len(t, withoutZeros(got.reached), cardinality.MaxUnknownStages+1)
+	assert.EqualValues(t, 250-cardinality.MaxUnknownStages+1, got.reached[stageTracker{cardinality.Other, ""}])
+	assert.Equal(t, map[string]int64{cardinality.Other: 1}, withoutZeros(got.active))
 	a.flushAt(2 * hour)
 	s := a.onlySummary()
 	assert.EqualValues(t, 501, s.events)
 	assert.Len(t, s.path, 256)
-	assert.Equal(t, bounds.Other, s.lastStage)
+	assert.Equal(t, cardinality.Other, s.lastStage)
 	assert.Len(t, a.results().spans, 257)
 }
 

@@ -12,7 +12,6 @@ import (
 	"strconv"
 
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.uber.org/zap"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
@@ -58,18 +57,11 @@ func (c *funnelConnector) restore(ctx context.Context, host component.Host) erro
 // reset makes the funnel and the metrics, both empty.
 func (c *funnelConnector) reset(instanceID string) {
 	c.state.instanceID = instanceID
-	c.resource = newResource(instanceID, c.cfg)
+	c.resource = instance.Resource(metadata.NewResourceBuilder(c.cfg.MetricsBuilderConfig.ResourceAttributes), instanceID)
 	c.metrics = c.newMetrics(c.resource)
 	c.funnel = funnel.NewFunnel(funnel.Settings{
 		AbandonAfter: c.cfg.AbandonAfter, Settle: c.cfg.Settle, Window: c.cfg.Window, MaxVerifications: c.cfg.MaxVerifications,
 	}, c)
-}
-
-func newResource(instanceID string, cfg *Config) pcommon.Resource {
-	rb := metadata.NewResourceBuilder(cfg.MetricsBuilderConfig.ResourceAttributes)
-	rb.SetServiceName("verifyyou")
-	rb.SetServiceInstanceID(instanceID)
-	return rb.Emit()
 }
 
 func (c *funnelConnector) load(ctx context.Context, store *state.Store) error {

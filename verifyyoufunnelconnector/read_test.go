@@ -13,6 +13,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 )
 
 // This file reads what a connector sent into results.
@@ -33,12 +35,12 @@ const (
 // attributesOf are the attributes that each metric may have.
 var attributesOf = map[string][]string{
 	metricReached:       {attrStage, attrTracker},
-	metricEnded:         {attrOutcome, attrLastStage, attrTracker},
-	metricResumed:       {attrOutcome, attrLastStage, attrTracker},
-	metricActive:        {attrLastStage},
+	metricEnded:         {semconv.AttrVerificationOutcome, semconv.AttrVerificationLastStage, attrTracker},
+	metricResumed:       {semconv.AttrVerificationOutcome, semconv.AttrVerificationLastStage, attrTracker},
+	metricActive:        {semconv.AttrVerificationLastStage},
 	metricDuration:      {attrTracker},
 	metricStageDuration: {attrStage},
-	metricTrustScore:    {attrOutcome},
+	metricTrustScore:    {semconv.AttrVerificationOutcome},
 }
 
 // exported is one call of the next consumer of metrics.
@@ -312,8 +314,8 @@ func readSummary(t testingT, key []string, lr plog.LogRecord) seenSummary {
 		key:             map[string]string{},
 		externalID:      textOf(a, keyExternal),
 		tracker:         textOf(a, attrTracker),
-		outcome:         textOf(a, attrOutcome),
-		lastStage:       textOf(a, attrLastStage),
+		outcome:         textOf(a, semconv.AttrVerificationOutcome),
+		lastStage:       textOf(a, semconv.AttrVerificationLastStage),
 		last:            lr.Timestamp().AsTime(),
 		path:            pathOf(t, a),
 		events:          valueOf(t, a, "verifyyou.verification.events", pcommon.ValueTypeInt).Int(),

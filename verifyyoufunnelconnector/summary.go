@@ -9,9 +9,10 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/digest"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/funnel"
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/record"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 )
 
 // newSummaries makes a log record of each end.
@@ -32,25 +33,26 @@ func (c *funnelConnector) newSummaries(all []*funnel.Ended) plog.Logs {
 // summaryID identifies a summary by key and number of the end, and by the first event: a verification that is forgotten
 // and begins anew counts its ends from 1 again.
 func summaryID(e *funnel.Ended) (id event.ID) {
-	copy(id[:], hash("summary", e.Key, string(e.Steps[0].ID[:]), strconv.Itoa(e.Number)))
+	sum := digest.Sum("", "summary", e.Key, string(e.Steps[0].ID[:]), strconv.Itoa(e.Number))
+	copy(id[:], sum[:])
 	return id
 }
 
 func (c *funnelConnector) summarize(e *funnel.Ended, now pcommon.Timestamp, to plog.LogRecord) {
-	to.SetEventName("verifyyou.verification.summary")
+	to.SetEventName(semconv.EventVerificationSummary)
 	to.SetTimestamp(pcommon.Timestamp(e.Steps[len(e.Steps)-1].At))
 	to.SetObservedTimestamp(now)
 	to.SetSeverityNumber(plog.SeverityNumberInfo)
 	to.SetSeverityText("INFO")
 	attrs := to.Attributes()
 	c.putVerification(attrs, e)
-	attrs.PutDouble("verifyyou.verification.duration", e.Seconds())
-	path := attrs.PutEmptySlice("verifyyou.verification.path")
+	attrs.PutDouble(semconv.AttrVerificationDuration, e.Seconds())
+	path := attrs.PutEmptySlice(semconv.AttrVerificationPath)
 	path.EnsureCapacity(len(e.Steps))
 	for i := range e.Steps {
 		path.AppendEmpty().SetStr(e.Steps[i].Stage)
 	}
-	attrs.PutInt("verifyyou.verification.events", int64(e.Events))
-	attrs.PutBool("verifyyou.verification.resumed", e.Resumed())
-	attrs.PutStr(record.AttrUID, summaryID(e).String())
+	attrs.PutInt(semconv.AttrVerificationEvents, int64(e.Events))
+	attrs.PutBool(semconv.AttrVerificationResumed, e.Resumed())
+	attrs.PutStr(semconv.AttrLogRecordUID, summaryID(e).String())
 }

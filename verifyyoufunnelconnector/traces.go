@@ -7,9 +7,11 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/digest"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/funnel"
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/record"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/verificationkey"
 )
 
 // newTraces makes a trace of each end. Its ids come from the key and from the identities of the events, so that an end
@@ -27,8 +29,7 @@ func (c *funnelConnector) newTraces(all []*funnel.Ended) ptrace.Traces {
 }
 
 func (c *funnelConnector) addTrace(spans ptrace.SpanSlice, e *funnel.Ended) {
-	var traceID pcommon.TraceID
-	copy(traceID[:], hash("trace", e.Key))
+	traceID := verificationkey.TraceID(e.Key)
 	root := spans.AppendEmpty()
 	root.SetTraceID(traceID)
 	root.SetSpanID(spanID(e.Key, "verification"))
@@ -45,15 +46,16 @@ func (c *funnelConnector) addTrace(spans ptrace.SpanSlice, e *funnel.Ended) {
 		span.SetParentSpanID(root.SpanID())
 		span.SetName(step.Stage)
 		c.setSpan(span, before, step.At, isDropOff(step.Stage))
-		span.Attributes().PutStr(record.AttrStage, step.Stage)
-		span.Attributes().PutStr(record.AttrOutcome, string(event.OutcomeOf(step.Stage)))
-		span.Attributes().PutStr(record.AttrUID, step.ID.String())
+		span.Attributes().PutStr(semconv.AttrStage, step.Stage)
+		span.Attributes().PutStr(semconv.AttrOutcome, string(event.OutcomeOf(step.Stage)))
+		span.Attributes().PutStr(semconv.AttrLogRecordUID, step.ID.String())
 		before = step.At
 	}
 }
 
 func spanID(key, of string) (id pcommon.SpanID) {
-	copy(id[:], hash("span", key, of))
+	sum := digest.Sum("", "span", key, of)
+	copy(id[:], sum[:])
 	return id
 }
 
@@ -68,20 +70,14 @@ func (*funnelConnector) setSpan(span ptrace.Span, start, end uint64, failed bool
 
 // putVerification adds what a verification is called and how it ended.
 func (c *funnelConnector) putVerification(attrs pcommon.Map, e *funnel.Ended) {
-	for i, value := range splitKey(e.Key, len(c.cfg.Key)) {
-		putString(attrs, c.cfg.Key[i], value)
+	for i, value := range c.cfg.Key.Values(e.Key) {
+		semconv.PutString(attrs, c.cfg.Key[i], value)
 	}
-	putString(attrs, record.AttrExternalID, e.ExternalID)
-	putString(attrs, record.AttrExternalTracker, e.Tracker)
-	putString(attrs, attrOutcome, string(e.Outcome))
-	putString(attrs, attrLastStage, e.LastStage())
+	semconv.PutString(attrs, semconv.AttrExternalID, e.ExternalID)
+	semconv.PutString(attrs, semconv.AttrExternalTracker, e.Tracker)
+	semconv.PutString(attrs, semconv.AttrVerificationOutcome, string(e.Outcome))
+	semconv.PutString(attrs, semconv.AttrVerificationLastStage, e.LastStage())
 	if e.TrustScore.Valid {
-		attrs.PutDouble(record.AttrTrustScore, e.TrustScore.Value)
-	}
-}
-
-func putString(attrs pcommon.Map, name, value string) {
-	if value != "" {
-		attrs.PutStr(name, value)
+		attrs.PutDouble(semconv.AttrTrustScore, e.TrustScore.Value)
 	}
 }

@@ -9,8 +9,9 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/bounds"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 )
 
 // maxStep bounds the values of the step attribute; a happy path is not longer.
@@ -23,7 +24,7 @@ type Settings struct {
 	Resource                pcommon.Resource
 	Scope                   pcommon.InstrumentationScope
 
-	// Attributes are the names of the attributes to count by.
+	// Attributes are the names of the attributes to count by: those of semconv for stage, outcome, tracker and step.
 	Attributes []string
 	// Delta, MaxTrackers and Trackers are those of SetSettings.
 	Delta       bool
@@ -31,18 +32,10 @@ type Settings struct {
 	Trackers    []string
 }
 
-// The attributes that Settings.Attributes can hold.
-const (
-	AttrStage   = "verifyyou." + event.FieldStage
-	AttrStep    = "verifyyou." + event.FieldStep
-	AttrTracker = "verifyyou." + event.FieldExternalTracker
-	AttrOutcome = "verifyyou.outcome"
-)
-
 // Events counts events by stage, outcome, tracker and step. All methods are safe for concurrent use.
 type Events struct {
 	*Set
-	stages *bounds.Stages
+	stages *cardinality.Stages
 	sum    *Sum
 }
 
@@ -53,14 +46,14 @@ func NewEvents(settings Settings, now time.Time) *Events {
 			Resource: settings.Resource, Scope: settings.Scope, Delta: settings.Delta,
 			MaxTrackers: settings.MaxTrackers, Trackers: settings.Trackers,
 		}, now),
-		stages: bounds.NewStages(),
+		stages: cardinality.NewStages(),
 	}
 	c.sum = c.AddSum(Definition{
 		Name: settings.Name, Description: settings.Description, Unit: settings.Unit,
-		Stage:   Enabled(settings.Attributes, AttrStage),
-		Outcome: Enabled(settings.Attributes, AttrOutcome),
-		Tracker: Enabled(settings.Attributes, AttrTracker),
-		Step:    Enabled(settings.Attributes, AttrStep),
+		Stage:   Enabled(settings.Attributes, semconv.AttrStage),
+		Outcome: Enabled(settings.Attributes, semconv.AttrOutcome),
+		Tracker: Enabled(settings.Attributes, semconv.AttrExternalTracker),
+		Step:    Enabled(settings.Attributes, semconv.AttrStep),
 		Known: func(tracker string) []Key {
 			return KnownStages(tracker, func(stage string) string { return string(event.OutcomeOf(stage)) })
 		},
@@ -76,7 +69,7 @@ func Enabled[T ~string](attributes []T, name string) string {
 	return ""
 }
 
-// Overflow says which attributes of an event were counted as bounds.Other.
+// Overflow says which attributes of an event were counted as cardinality.Other.
 type Overflow struct {
 	Stage, Tracker bool
 }
@@ -85,7 +78,7 @@ type Overflow struct {
 func (c *Events) Add(e *event.Event, now time.Time) Overflow {
 	key := Key{Outcome: string(e.Outcome()), Step: NoStep}
 	if c.sum.def.Stage != "" {
-		key.Stage = c.stages.Bound(e.Stage)
+		key.Stage = c.stages.AdmitName(e.Stage)
 	}
 	if c.sum.def.Tracker != "" {
 		key.Tracker = c.Tracker(e.ExternalTracker, now)
@@ -94,7 +87,7 @@ func (c *Events) Add(e *event.Event, now time.Time) Overflow {
 		key.Step = e.Step.Value
 	}
 	c.sum.Add(key, now)
-	return Overflow{Stage: key.Stage == bounds.Other, Tracker: key.Tracker == bounds.Other}
+	return Overflow{Stage: key.Stage == cardinality.Other, Tracker: key.Tracker == cardinality.Other}
 }
 
 // Restore makes new Events go on where those of a state ended, as Set.Restore does.
@@ -103,8 +96,8 @@ func (c *Events) Restore(state *State) error {
 		return err
 	}
 	for _, series := range c.sum.state() {
-		if series.Stage != bounds.Other && series.Stage != "" {
-			c.stages.Number(series.Stage) // it keeps its place
+		if series.Stage != cardinality.Other && series.Stage != "" {
+			c.stages.Admit(series.Stage) // it keeps its place
 		}
 	}
 	return nil

@@ -19,8 +19,9 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/bounds"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 )
 
 // idle is how long a tracker without an event keeps its place.
@@ -35,7 +36,7 @@ func settings() Settings {
 	scope.SetName("scope")
 	return Settings{
 		Name: "verifyyou.events", Description: "Events.", Unit: "{event}", Resource: resource, Scope: scope,
-		Attributes: []string{AttrTracker, AttrOutcome, AttrStage}, MaxTrackers: 50,
+		Attributes: []string{semconv.AttrExternalTracker, semconv.AttrOutcome, semconv.AttrStage}, MaxTrackers: 50,
 	}
 }
 
@@ -76,7 +77,7 @@ func readPoints(md pmetric.Metrics) exports {
 	}
 	for _, dp := range metrics.At(0).Sum().DataPoints().All() {
 		var name []string
-		for _, attr := range []string{AttrStage, AttrOutcome, AttrTracker, AttrStep} {
+		for _, attr := range []string{semconv.AttrStage, semconv.AttrOutcome, semconv.AttrExternalTracker, semconv.AttrStep} {
 			if v, ok := dp.Attributes().Get(attr); ok {
 				name = append(name, v.AsString())
 			}
@@ -232,12 +233,12 @@ func TestAttributes(t *testing.T) {
 		want       map[string]int64
 	}{
 		{nil, map[string]int64{"": 3}},
-		{[]string{AttrStage}, map[string]int64{"liveness_failed": 2, "new": 1}},
-		{[]string{AttrOutcome}, map[string]int64{"drop_off": 2, "unknown": 1}},
-		{[]string{AttrTracker}, map[string]int64{"": 1, "spring": 2}},
-		{[]string{AttrStep}, map[string]int64{"": 2, "4": 1}},
+		{[]string{semconv.AttrStage}, map[string]int64{"liveness_failed": 2, "new": 1}},
+		{[]string{semconv.AttrOutcome}, map[string]int64{"drop_off": 2, "unknown": 1}},
+		{[]string{semconv.AttrExternalTracker}, map[string]int64{"": 1, "spring": 2}},
+		{[]string{semconv.AttrStep}, map[string]int64{"": 2, "4": 1}},
 		{
-			[]string{AttrStage, AttrOutcome, AttrTracker, AttrStep},
+			[]string{semconv.AttrStage, semconv.AttrOutcome, semconv.AttrExternalTracker, semconv.AttrStep},
 			map[string]int64{"liveness_failed/drop_off": 1, "liveness_failed/drop_off/spring": 1, "new/unknown/spring/4": 1},
 		},
 	} {
@@ -255,7 +256,7 @@ func TestAttributes(t *testing.T) {
 
 func TestStepIsBounded(t *testing.T) {
 	s := settings()
-	s.Attributes = []string{AttrStep}
+	s.Attributes = []string{semconv.AttrStep}
 	c := NewEvents(s, start)
 	for step := int64(-1000); step < 1000; step++ {
 		c.Add(&event.Event{Stage: "a", Step: event.Number[int64]{Value: step, Valid: true}}, start)
@@ -271,7 +272,7 @@ func TestTrackersAreBounded(t *testing.T) {
 	s.MaxTrackers = 2
 	c := NewEvents(s, start)
 	overflow := 0
-	for _, tracker := range []string{"a", "b", "c", "a", "c", "d", strings.Repeat("x", 257), "", bounds.Other} {
+	for _, tracker := range []string{"a", "b", "c", "a", "c", "d", strings.Repeat("x", 257), "", cardinality.Other} {
 		if c.Add(of("liveness_failed", tracker), start).Tracker {
 			overflow++
 		}
@@ -415,7 +416,7 @@ func TestExactUnderConcurrency(t *testing.T) {
 						tracker := fmt.Sprintf("t%d", i%12)
 						o := c.Add(of(stage, tracker), start)
 						if o.Tracker {
-							tracker = bounds.Other
+							tracker = cardinality.Other
 						}
 						truth[g][stage+"/"+string(event.OutcomeOf(stage))+"/"+tracker]++
 					}
@@ -569,7 +570,7 @@ func TestRestoreRefuses(t *testing.T) {
 	x.End()
 	for name, change := range map[string]func(*State){
 		"other attributes": func(s *State) {
-			s.Metrics["verifyyou.events"] = Metric{CountedBy: [4]string{AttrStage}, Series: s.Metrics["verifyyou.events"].Series}
+			s.Metrics["verifyyou.events"] = Metric{CountedBy: [4]string{semconv.AttrStage}, Series: s.Metrics["verifyyou.events"].Series}
 		},
 		"other temporality": func(s *State) { s.Delta = true },
 		"negative value":    func(s *State) { s.Metrics["verifyyou.events"].Series[0].Value = -1 },
@@ -609,7 +610,7 @@ func BenchmarkFlush(b *testing.B) {
 				export.End()
 				// An event keeps its tracker, and its series, from ending.
 				for name := range c.trackers.Seen() {
-					c.trackers.Bound(name, now)
+					c.trackers.Admit(name, now)
 				}
 			}
 			require.Equal(b, series, points)

@@ -15,6 +15,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"pgregory.net/rapid"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 )
 
 var (
@@ -33,10 +35,10 @@ func newTimed(delta bool, b Buckets) *timed {
 	set := NewSet(SetSettings{Resource: s.Resource, Scope: s.Scope, Delta: delta, MaxTrackers: 50}, start)
 	return &timed{
 		Set: set,
-		byStage: set.AddHistogram(Definition{Name: "stages", Unit: "s", Stage: AttrStage, Known: func(tracker string) []Key {
+		byStage: set.AddHistogram(Definition{Name: "stages", Unit: "s", Stage: semconv.AttrStage, Known: func(tracker string) []Key {
 			return []Key{{Stage: "a", Tracker: tracker, Step: NoStep}, {Stage: "b", Tracker: tracker, Step: NoStep}}
 		}}, b),
-		byTracker: set.AddHistogram(Definition{Name: "trackers", Tracker: AttrTracker, Known: func(tracker string) []Key {
+		byTracker: set.AddHistogram(Definition{Name: "trackers", Tracker: semconv.AttrExternalTracker, Known: func(tracker string) []Key {
 			return []Key{{Tracker: tracker, Step: NoStep}}
 		}}, b),
 	}
@@ -97,7 +99,7 @@ func TestHistogramMetric(t *testing.T) {
 	assert.Equal(t, pmetric.AggregationTemporalityCumulative, m.Histogram().AggregationTemporality())
 	for _, dp := range m.Histogram().DataPoints().All() {
 		assert.Equal(t, []float64{1, 10}, dp.ExplicitBounds().AsRaw())
-		if stage, _ := dp.Attributes().Get(AttrStage); stage.Str() == "b" {
+		if stage, _ := dp.Attributes().Get(semconv.AttrStage); stage.Str() == "b" {
 			assert.False(t, dp.HasMin() || dp.HasMax(), "of nothing")
 			continue
 		}
@@ -177,7 +179,7 @@ func pointsOf(t *testing.T, md pmetric.Metrics) map[string]readPoint {
 	t.Helper()
 	all := map[string]readPoint{}
 	add := func(dp readPoint) {
-		if stage, ok := dp.Attributes().Get(AttrStage); ok {
+		if stage, ok := dp.Attributes().Get(semconv.AttrStage); ok {
 			all[stage.Str()] = dp
 		}
 	}
@@ -241,7 +243,7 @@ func TestLevel(t *testing.T) {
 	for _, delta := range []bool{false, true} {
 		values := map[Key]int64{{Stage: "liveness_started", Step: NoStep}: 3, {Stage: "new", Step: NoStep}: 1}
 		s := newTimed(delta, explicitBuckets)
-		s.AddLevel(Definition{Name: "active", Stage: AttrStage, Known: func(tracker string) []Key {
+		s.AddUpDownCounter(Definition{Name: "active", Stage: semconv.AttrStage, Known: func(tracker string) []Key {
 			return KnownStages(tracker, func(string) string { return "" })
 		}}, func() map[Key]int64 { return values })
 		active := func(md pmetric.Metrics) (pmetric.Sum, map[string]int64) {
@@ -249,7 +251,7 @@ func TestLevel(t *testing.T) {
 			got := map[string]int64{}
 			sum := metrics.At(metrics.Len() - 1).Sum()
 			for _, dp := range sum.DataPoints().All() {
-				stage, _ := dp.Attributes().Get(AttrStage)
+				stage, _ := dp.Attributes().Get(semconv.AttrStage)
 				got[stage.Str()] = dp.IntValue()
 				assert.Equal(t, start, dp.StartTimestamp().AsTime())
 			}
@@ -270,7 +272,7 @@ func TestLevel(t *testing.T) {
 // TestLevelWithoutStage adds up what has no attribute to tell it apart.
 func TestLevelWithoutStage(t *testing.T) {
 	s := NewSet(SetSettings{Resource: pcommon.NewResource(), Scope: pcommon.NewInstrumentationScope()}, start)
-	s.AddLevel(Definition{Name: "active"}, func() map[Key]int64 {
+	s.AddUpDownCounter(Definition{Name: "active"}, func() map[Key]int64 {
 		return map[Key]int64{{Stage: "a", Step: NoStep}: 3, {Stage: "b", Step: NoStep}: 4}
 	})
 	x := s.Export(at(1), false)

@@ -1,7 +1,7 @@
 // Copyright The VerifyYou Receiver Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package counters counts exactly and exports the counts as metrics: sums, histograms and levels, each with a series a
+// Package counters counts exactly and exports the counts as metrics: sums, histograms and UpDownCounters, each with a series a
 // key, which begin with 0 and lose nothing when an export is refused.
 package counters
 
@@ -13,8 +13,9 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/bounds"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 )
 
 // zeroToCount lies between the zero and the count of a series that are exported together: in the same millisecond
@@ -39,8 +40,8 @@ type SetSettings struct {
 type Set struct {
 	settings    SetSettings
 	created     time.Time
-	trackers    *bounds.Trackers
-	otherBegun  atomic.Bool // whether bounds.Other has series
+	trackers    *cardinality.Trackers
+	otherBegun  atomic.Bool // whether cardinality.Other has series
 	instruments []instrument
 
 	flushing sync.Mutex // held during an Export; for the fields below and what the instruments know of exports
@@ -86,7 +87,7 @@ func (f *flush) temporality() pmetric.AggregationTemporality {
 
 // NewSet returns a Set without metrics that begins at a time.
 func NewSet(settings SetSettings, now time.Time) *Set {
-	return &Set{settings: settings, created: now, trackers: bounds.NewTrackers(settings.MaxTrackers, settings.Trackers), exported: now}
+	return &Set{settings: settings, created: now, trackers: cardinality.NewTrackers(settings.MaxTrackers, settings.Trackers), exported: now}
 }
 
 func (s *Set) add(i instrument) {
@@ -97,8 +98,8 @@ func (s *Set) add(i instrument) {
 // Tracker returns the value to count an event of a tracker under that comes at a time. One that is new begins the
 // series of a whole funnel, so that a stage which nobody reached is there as 0.
 func (s *Set) Tracker(name string, now time.Time) string {
-	bounded, isNew := s.trackers.Bound(name, now)
-	if isNew || bounded == bounds.Other && s.otherBegun.CompareAndSwap(false, true) {
+	bounded, isNew := s.trackers.Admit(name, now)
+	if isNew || bounded == cardinality.Other && s.otherBegun.CompareAndSwap(false, true) {
 		s.createKnown(bounded, now)
 	}
 	return bounded
@@ -136,7 +137,7 @@ func (x *Export) Commit() {
 		i.commit(&x.flush)
 	}
 	x.set.exported = x.flush.now
-	x.set.trackers.EndIdle(x.flush.now, x.set.endTrackers)
+	x.set.trackers.EvictIdle(x.flush.now, x.set.endTrackers)
 }
 
 // End ends the flush, committed or not.
@@ -266,16 +267,10 @@ const maxAttributes = 4
 
 func (d *Definition) attributes(k Key, to pcommon.Map) {
 	to.EnsureCapacity(maxAttributes)
-	putString(to, d.Stage, k.Stage)
-	putString(to, d.Outcome, k.Outcome)
-	putString(to, d.Tracker, k.Tracker)
+	semconv.PutString(to, d.Stage, k.Stage)
+	semconv.PutString(to, d.Outcome, k.Outcome)
+	semconv.PutString(to, d.Tracker, k.Tracker)
 	if k.Step != NoStep {
 		to.PutInt(d.Step, k.Step)
-	}
-}
-
-func putString(to pcommon.Map, name, value string) {
-	if value != "" {
-		to.PutStr(name, value)
 	}
 }

@@ -5,8 +5,9 @@ package event
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/digest"
 )
 
 // ID identifies an event: the first 128 bits of a SHA-256. It has to be a cryptographic hash, because the users of a
@@ -20,33 +21,24 @@ func (id ID) String() string {
 	return string(digits[:])
 }
 
-// What an ID was made of comes first in the hash, so that no body can pass for a list of fields.
+// What an ID was made of is the domain of its hash, so that no body can pass for a list of fields.
 const (
-	idOfFields byte = iota
-	idOfBody
+	domainFields = "\x00"
+	domainBody   = "\x01"
 )
 
-// fieldsID identifies an event by fields as they were sent. Each is hashed with its length before it, so that no
-// two lists of fields make the same input.
-func fieldsID(fields ...[]byte) ID {
-	var scratch [512]byte
-	in := append(scratch[:0], idOfFields)
-	for _, f := range fields {
-		in = binary.AppendUvarint(in, uint64(len(f)))
-		in = append(in, f...)
-	}
-	return hashID(in)
+// fieldsID identifies an event by fields as they were sent.
+func fieldsID(fields ...[]byte) (id ID) {
+	sum := digest.Sum(domainFields, fields...)
+	copy(id[:], sum[:])
+	return id
 }
 
 // bodyID identifies an event by its whole body, where it lacks the fields that would identify it.
-func bodyID(body []byte) ID {
-	in := make([]byte, 0, 1+len(body))
-	in = append(in, idOfBody)
-	return hashID(append(in, body...))
-}
-
-func hashID(in []byte) (id ID) {
-	sum := sha256.Sum256(in)
-	copy(id[:], sum[:])
+func bodyID(body []byte) (id ID) {
+	h := sha256.New()
+	h.Write([]byte(domainBody))
+	h.Write(body)
+	copy(id[:], h.Sum(nil))
 	return id
 }

@@ -6,7 +6,7 @@ package funnel
 import (
 	"time"
 
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/bounds"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
 
@@ -108,7 +108,7 @@ func (f *Funnel) summarize(v *verification, steps []step) *Ended {
 
 // stageTimes returns the times to the stages that have not been given yet, and marks them.
 func (f *Funnel) stageTimes(steps []step) []StageTime {
-	var given, seen [bounds.OtherNumber + 1]bool
+	var given, seen [cardinality.OtherNumber + 1]bool
 	for i := range steps {
 		given[steps[i].stage] = given[steps[i].stage] || steps[i].timed
 	}

@@ -12,7 +12,7 @@ import (
 	"time"
 	"unique"
 
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/bounds"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
 )
 
 // Settings say how verifications are followed. All must be positive.
@@ -51,7 +51,7 @@ const (
 type Funnel struct {
 	settings Settings
 	listener Listener
-	stages   *bounds.Stages
+	stages   *cardinality.Stages
 
 	mu      sync.Mutex
 	now     time.Time     // of a clock that never goes back, and stands still while there is no Funnel
@@ -72,7 +72,7 @@ func NewFunnel(settings Settings, listener Listener) *Funnel {
 	f := &Funnel{
 		settings: settings,
 		listener: listener,
-		stages:   bounds.NewStages(),
+		stages:   cardinality.NewStages(),
 		byKey:    newIndex(),
 		active:   map[uint8]int64{},
 		beyond:   map[slot]map[uint64]struct{}{},
@@ -97,7 +97,7 @@ func (f *Funnel) Observe(e *Event, now time.Time) Result {
 		return Duplicate
 	}
 	f.table.change(s)
-	stage := uint8(f.stages.Number(e.Stage))
+	stage := uint8(f.stages.Admit(e.Stage))
 	next := step{at: e.At, id: e.ID, stage: stage}
 	if v.state == ended {
 		if !resumes(steps, &next) {
@@ -213,7 +213,7 @@ func (f *Funnel) countActive(stage uint8, n int64) {
 // many as it keeps events.
 func (f *Funnel) reach(s slot, name string, stage uint8) {
 	v := f.table.at(s)
-	if stage == bounds.OtherNumber {
+	if stage == cardinality.OtherNumber {
 		if !f.reachBeyond(s, hashOf(name)) {
 			return
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/bounds"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
 
@@ -28,24 +28,24 @@ func TestUnknownStages(t *testing.T) {
 	}
 	f.Observe(at(1, "ver_2", long), start)
 	f.Observe(at(2, "ver_2", "unknown_0"), start)
-	for stage := range bounds.MaxUnknownStages {
+	for stage := range cardinality.MaxUnknownStages {
 		assert.Equal(t, map[bool]int{true: 2, false: 1}[stage == 0], h.reached[fmt.Sprint("unknown_", stage)], stage)
 	}
-	assert.Len(t, h.reached, bounds.MaxUnknownStages+1)
-	assert.Equal(t, maxSteps+1, h.reached[bounds.Other], "as many distinct ones as are kept of a verification, and one of the other")
+	assert.Len(t, h.reached, cardinality.MaxUnknownStages+1)
+	assert.Equal(t, maxSteps+1, h.reached[cardinality.Other], "as many distinct ones as are kept of a verification, and one of the other")
 	active := f.Active()
-	assert.EqualValues(t, 1, active[bounds.Other])
+	assert.EqualValues(t, 1, active[cardinality.Other])
 	assert.EqualValues(t, 1, active["unknown_0"])
-	assert.Len(t, active, bounds.MaxUnknownStages+1)
+	assert.Len(t, active, cardinality.MaxUnknownStages+1)
 }
 
 // TestStageNamedOther takes the name for that of all stages that have no series.
 func TestStageNamedOther(t *testing.T) {
 	f, h := funnelFor(10)
-	f.Observe(at(1, "ver_1", bounds.Other), start)
+	f.Observe(at(1, "ver_1", cardinality.Other), start)
 	f.Observe(at(1, "ver_2", strings.Repeat("x", 65)), start)
-	assert.Equal(t, 2, h.reached[bounds.Other])
-	assert.Equal(t, map[string]int64{bounds.Other: 2}, f.Active())
+	assert.Equal(t, 2, h.reached[cardinality.Other])
+	assert.Equal(t, map[string]int64{cardinality.Other: 2}, f.Active())
 }
 
 // TestTooMany shows who has to leave.

@@ -13,7 +13,7 @@ import (
 	"time"
 	"unique"
 
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/bounds"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
 )
 
 // Header is what of a Funnel is kept over a restart beside its chunks. It can be written as JSON.
@@ -143,7 +143,7 @@ func (f *Funnel) Restore(h *Header, read func(chunk int) ([]byte, error), now ti
 // restorer fills an empty Funnel.
 type restorer struct {
 	*Funnel
-	numbers    [bounds.OtherNumber + 1]uint8
+	numbers    [cardinality.OtherNumber + 1]uint8
 	renumbered bool // so that what is stored is not what is restored
 	slots      [states][]slot
 }
@@ -151,11 +151,11 @@ type restorer struct {
 // renumber finds the numbers of the stages that were kept: one that was unknown may have been documented since.
 func (r *restorer) renumber(kept []string) {
 	for i := range r.numbers {
-		r.numbers[i] = bounds.OtherNumber
+		r.numbers[i] = cardinality.OtherNumber
 	}
 	for i, name := range kept {
-		number := r.stages.Number(name)
-		r.numbers[i&bounds.OtherNumber] = uint8(number)
+		number := r.stages.Admit(name)
+		r.numbers[i&cardinality.OtherNumber] = uint8(number)
 		r.renumbered = r.renumbered || number != i
 	}
 }
@@ -208,7 +208,7 @@ func (r *restorer) verification(s slot, d *decoder) bool {
 	v.last = steps[len(steps)-1].stage
 	v.due = received + int64(r.waits(v.state))
 	for stage, number := range r.numbers {
-		if reached&(1<<stage) != 0 && number != bounds.OtherNumber {
+		if reached&(1<<stage) != 0 && number != cardinality.OtherNumber {
 			v.reach(number)
 		}
 	}

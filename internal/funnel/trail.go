@@ -9,7 +9,7 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/bounds"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
 
@@ -44,7 +44,7 @@ func (s *step) compare(o *step) int {
 type trail string
 
 const (
-	stageBits  = bounds.OtherNumber
+	stageBits  = cardinality.OtherNumber
 	timedFlag  = 1 << 6
 	scoredFlag = 1 << 7
 )

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/bounds"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
 
@@ -23,7 +23,7 @@ func TestTrail(t *testing.T) {
 		"nanoseconds":  {{at: 1, id: idOf(1)}, {at: 1_000, id: idOf(2)}, {at: 1_001_999, id: idOf(3)}},
 		"far apart":    {{at: 0, id: idOf(1)}, {at: math.MaxUint64, id: idOf(2)}},
 		"with marks":   {{at: 5, id: idOf(1), stage: 9, timed: true}, {at: 6, id: idOf(2), scored: true}, {at: 7, timed: true, scored: true}},
-		"other stages": {{at: 5, id: event.ID{0xff}, stage: 41}, {at: 5, id: event.ID{0xff, 1}, stage: bounds.OtherNumber}},
+		"other stages": {{at: 5, id: event.ID{0xff}, stage: 41}, {at: 5, id: event.ID{0xff, 1}, stage: cardinality.OtherNumber}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, ok := newTrail(steps).steps(nil)
@@ -71,7 +71,7 @@ func TestOrderOfSteps(t *testing.T) {
 		{at: 2, stage: completed, id: event.ID{0}},
 		{at: 2, stage: unknownToo, id: event.ID{1}},
 		{at: 2, stage: unknown, id: event.ID{2}},
-		{at: 2, stage: bounds.OtherNumber, id: event.ID{3}},
+		{at: 2, stage: cardinality.OtherNumber, id: event.ID{3}},
 	}
 	for i := range inOrder {
 		for j := range inOrder {

@@ -10,6 +10,9 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 )
 
 // namespace is the namespace of service.instance.id (OpenTelemetry semantic conventions, Service).
@@ -24,4 +27,18 @@ func ID(parts ...string) (string, error) {
 	}
 	name := strings.Join(append([]string{host}, parts...), "\x00")
 	return uuid.NewSHA1(namespace, []byte(name)).String(), nil
+}
+
+// resourceBuilder is what mdatagen makes for each component.
+type resourceBuilder interface {
+	SetServiceName(string)
+	SetServiceInstanceID(string)
+	Emit() pcommon.Resource
+}
+
+// Resource returns the resource of everything that the instance of a component sends, as its settings want it.
+func Resource(settings resourceBuilder, instanceID string) pcommon.Resource {
+	settings.SetServiceName(semconv.ServiceName)
+	settings.SetServiceInstanceID(instanceID)
+	return settings.Emit()
 }

@@ -12,29 +12,11 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 )
 
-// Attributes of a log record. Those that are fields of the event have the field's name after Prefix.
-const (
-	Prefix = "verifyyou."
-
-	AttrStage           = Prefix + event.FieldStage
-	AttrStep            = Prefix + event.FieldStep
-	AttrVerificationID  = Prefix + event.FieldVerificationID
-	AttrExternalID      = Prefix + event.FieldExternalID
-	AttrExternalTracker = Prefix + event.FieldExternalTracker
-	AttrTrustScore      = Prefix + event.FieldTrustScore
-
-	AttrOutcome       = Prefix + "outcome"
-	attrInvalidFields = Prefix + "invalid_fields"
-	attrDecodeError   = Prefix + "decode_error"
-	// AttrUID is of the general log attributes of the OpenTelemetry semantic conventions: records with the same
-	// value are the same record.
-	AttrUID = "log.record.uid"
-
-	// maxAttributes is how many attributes an event without invalid fields can have.
-	maxAttributes = 8
-)
+// maxAttributes is how many attributes an event without invalid fields can have.
+const maxAttributes = 8
 
 // Builder makes log records that share a resource and a scope. It is safe for concurrent use.
 type Builder struct {
@@ -53,16 +35,16 @@ func (b *Builder) Event(e *event.Event, body []byte, received time.Time) plog.Lo
 	logs, lr := b.record(e, body, received)
 	lr.SetEventName(eventName(e.Stage))
 	setSeverity(lr, severityOf(e.Outcome()))
-	lr.Attributes().PutStr(AttrOutcome, string(e.Outcome()))
+	lr.Attributes().PutStr(semconv.AttrOutcome, string(e.Outcome()))
 	return logs
 }
 
 // Unrecognized makes the record of a body that has no event in it, for the given reason.
 func (b *Builder) Unrecognized(e *event.Event, body []byte, received time.Time, reason error) plog.Logs {
 	logs, lr := b.record(e, body, received)
-	lr.SetEventName(Prefix + "unrecognized")
+	lr.SetEventName(semconv.EventUnrecognized)
 	setSeverity(lr, plog.SeverityNumberError)
-	lr.Attributes().PutStr(attrDecodeError, reason.Error())
+	lr.Attributes().PutStr(semconv.AttrDecodeError, reason.Error())
 	return logs
 }
 
@@ -95,28 +77,22 @@ func setBody(v pcommon.Value, body []byte) {
 
 func setAttributes(attrs pcommon.Map, e *event.Event) {
 	attrs.EnsureCapacity(maxAttributes)
-	attrs.PutStr(AttrUID, e.ID.String())
-	putString(attrs, AttrStage, e.Stage)
+	attrs.PutStr(semconv.AttrLogRecordUID, e.ID.String())
+	semconv.PutString(attrs, semconv.AttrStage, e.Stage)
 	if e.Step.Valid {
-		attrs.PutInt(AttrStep, e.Step.Value)
+		attrs.PutInt(semconv.AttrStep, e.Step.Value)
 	}
-	putString(attrs, AttrVerificationID, e.VerificationID)
-	putString(attrs, AttrExternalID, e.ExternalID)
-	putString(attrs, AttrExternalTracker, e.ExternalTracker)
+	semconv.PutString(attrs, semconv.AttrVerificationID, e.VerificationID)
+	semconv.PutString(attrs, semconv.AttrExternalID, e.ExternalID)
+	semconv.PutString(attrs, semconv.AttrExternalTracker, e.ExternalTracker)
 	if e.TrustScore.Valid {
-		attrs.PutDouble(AttrTrustScore, e.TrustScore.Value)
+		attrs.PutDouble(semconv.AttrTrustScore, e.TrustScore.Value)
 	}
 	if len(e.InvalidFields) > 0 {
-		names := attrs.PutEmptySlice(attrInvalidFields)
+		names := attrs.PutEmptySlice(semconv.AttrInvalidFields)
 		for _, name := range e.InvalidFields {
 			names.AppendEmpty().SetStr(name)
 		}
-	}
-}
-
-func putString(attrs pcommon.Map, key, value string) {
-	if value != "" {
-		attrs.PutStr(key, value)
 	}
 }
 
@@ -124,7 +100,7 @@ func putString(attrs pcommon.Map, key, value string) {
 var eventNames = func() map[string]string {
 	m := map[string]string{}
 	for _, stage := range event.Stages() {
-		m[stage] = Prefix + stage
+		m[stage] = semconv.Prefix + stage
 	}
 	return m
 }()
@@ -133,7 +109,7 @@ func eventName(stage string) string {
 	if name, ok := eventNames[stage]; ok {
 		return name
 	}
-	return Prefix + stage
+	return semconv.Prefix + stage
 }
 
 func severityOf(o event.Outcome) plog.SeverityNumber {

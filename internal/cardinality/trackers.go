@@ -1,8 +1,8 @@
 // Copyright The VerifyYou Receiver Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package bounds keeps the number of series of a metric within limits, whatever values its attributes have.
-package bounds
+// Package cardinality limits the number of series of a metric, whatever values its attributes have.
+package cardinality
 
 import (
 	"sync"
@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Other is the value of an attribute whose own value got no series of its own, as in the limits that the
-// OpenTelemetry SDKs put on cardinality.
+// Other is the value that stands for all values over a limit (OpenTelemetry metrics SDK, cardinality limits: an
+// overflow attribute set).
 const Other = "_OTHER"
 
 // MaxTrackerBytes is the length of the longest tracker that gets series of its own.
@@ -20,7 +20,7 @@ const MaxTrackerBytes = 256
 // trackerIdle is how long a tracker without an event keeps its place.
 const trackerIdle = 7 * 24 * time.Hour
 
-// Trackers decides which values of external_tracker get series of their own. It is safe for concurrent use.
+// Trackers is the limit on values of external_tracker. It is safe for concurrent use.
 type Trackers struct {
 	max     int
 	allowed map[string]bool // nil: any
@@ -29,7 +29,8 @@ type Trackers struct {
 	seen map[string]*atomic.Int64 // by name, the time of the last event in nanoseconds since 1970
 }
 
-// NewTrackers returns Trackers that give a place to so many values, or, where a list of them is given, to those alone.
+// NewTrackers returns a limit of so many values, 0 for none at all, or, where a list of them is given, of those alone,
+// however many.
 func NewTrackers(limit int, allowed []string) *Trackers {
 	t := &Trackers{max: limit, seen: map[string]*atomic.Int64{}}
 	if len(allowed) > 0 {
@@ -42,43 +43,44 @@ func NewTrackers(limit int, allowed []string) *Trackers {
 	return t
 }
 
-// Bound returns the name to count an event under that comes at a time: its own, Other, or none where it has none. It
-// reports whether the name has got its place by this.
-func (t *Trackers) Bound(name string, now time.Time) (bounded string, isNew bool) {
+// Admit returns the name to count an event under that comes at a time: its own, Other, or none where it has none. The
+// time becomes that of the tracker's last event. It reports whether the tracker has taken a free place just now.
+func (t *Trackers) Admit(name string, now time.Time) (admitted string, isNew bool) {
 	if name == "" {
 		return "", false
 	}
-	if found, ok := t.find(name, now); ok {
+	if found, decided := t.find(name, now); decided {
 		return found, false
 	}
 	return t.admit(name, now)
 }
 
-// find reports false if it has to be decided yet whether a name gets a place.
-func (t *Trackers) find(name string, now time.Time) (string, bool) {
+// find reports false if nothing has been decided about a name yet.
+func (t *Trackers) find(name string, now time.Time) (admitted string, decided bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	if seen, ok := t.seen[name]; ok {
 		seen.Store(now.UnixNano())
 		return name, true
 	}
-	if t.isFull(name) {
+	if t.refuses(name) {
 		return Other, true
 	}
 	return "", false
 }
 
-func (t *Trackers) isFull(name string) bool {
+// refuses reports whether a name that has no place gets none.
+func (t *Trackers) refuses(name string) bool {
 	return name == Other || len(name) > MaxTrackerBytes || t.allowed != nil && !t.allowed[name] || len(t.seen) >= t.max
 }
 
-func (t *Trackers) admit(name string, now time.Time) (bounded string, isNew bool) {
+func (t *Trackers) admit(name string, now time.Time) (admitted string, isNew bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case t.seen[name] != nil: // by now
+	case t.seen[name] != nil: // another goroutine was first
 		return name, false
-	case t.isFull(name):
+	case t.refuses(name):
 		return Other, false
 	}
 	t.place(name, now.UnixNano())
@@ -91,9 +93,9 @@ func (t *Trackers) place(name string, seenNanos int64) {
 	t.seen[name] = seen
 }
 
-// EndIdle takes their places from those that had no event for long. It hands them to end, which returns those that have
-// really ended: their names can have no series any more.
-func (t *Trackers) EndIdle(now time.Time, end func(names map[string]bool) map[string]bool) {
+// EvictIdle evicts the trackers that had no event for 7 days. It hands them to evict, which returns those that it has
+// really evicted: they have no series any more. evict is called with the lock held and must not call t.
+func (t *Trackers) EvictIdle(now time.Time, evict func(names map[string]bool) map[string]bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	idle := map[string]bool{}
@@ -106,12 +108,12 @@ func (t *Trackers) EndIdle(now time.Time, end func(names map[string]bool) map[st
 	if len(idle) == 0 {
 		return
 	}
-	for name := range end(idle) {
+	for name := range evict(idle) {
 		delete(t.seen, name)
 	}
 }
 
-// Seen returns which trackers have a place, and when each had its last event, in nanoseconds since 1970.
+// Seen returns the admitted trackers, and when each had its last event, in nanoseconds since 1970.
 func (t *Trackers) Seen() map[string]int64 {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -122,7 +124,7 @@ func (t *Trackers) Seen() map[string]int64 {
 	return all
 }
 
-// Restore gives places to trackers that had one, also beyond the limit, which may have been higher then.
+// Restore admits the trackers that Seen returned, also beyond the limit, which may have been higher then.
 func (t *Trackers) Restore(seen map[string]int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -133,7 +135,7 @@ func (t *Trackers) Restore(seen map[string]int64) {
 	}
 }
 
-// Holds reports whether a bounded name can have series.
+// Holds reports whether a name that Admit returned can have series.
 func (t *Trackers) Holds(name string) bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

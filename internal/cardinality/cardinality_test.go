@@ -1,7 +1,7 @@
 // Copyright The VerifyYou Receiver Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package bounds
+package cardinality
 
 import (
 	"fmt"
@@ -20,56 +20,56 @@ var start = time.Date(2026, 6, 9, 17, 0, 0, 0, time.UTC)
 func TestStages(t *testing.T) {
 	s := NewStages()
 	for number, name := range event.Stages() {
-		assert.Equal(t, number, s.Number(name))
+		assert.Equal(t, number, s.Admit(name))
 		assert.Equal(t, name, s.Name(number))
-		assert.Equal(t, name, s.Bound(name))
+		assert.Equal(t, name, s.AdmitName(name))
 	}
-	assert.Equal(t, OtherNumber, s.Number(strings.Repeat("x", 65)))
-	assert.Equal(t, OtherNumber, s.Number(Other))
+	assert.Equal(t, OtherNumber, s.Admit(strings.Repeat("x", 65)))
+	assert.Equal(t, OtherNumber, s.Admit(Other))
 	for n := range MaxUnknownStages {
 		name := fmt.Sprint("unknown_", n)
-		assert.Equal(t, len(event.Stages())+n, s.Number(name))
-		assert.Equal(t, name, s.Name(s.Number(name)))
+		assert.Equal(t, len(event.Stages())+n, s.Admit(name))
+		assert.Equal(t, name, s.Name(s.Admit(name)))
 	}
-	assert.Equal(t, OtherNumber, s.Number(strings.Repeat("x", 64)), "there are 32 by now")
+	assert.Equal(t, OtherNumber, s.Admit(strings.Repeat("x", 64)), "there are 32 by now")
 	assert.Equal(t, Other, s.Name(OtherNumber))
-	assert.Equal(t, Other, s.Bound("one_more"))
-	assert.Equal(t, "unknown_7", s.Bound("unknown_7"), "it keeps its place")
+	assert.Equal(t, Other, s.AdmitName("one_more"))
+	assert.Equal(t, "unknown_7", s.AdmitName("unknown_7"), "it keeps its place")
 	assert.Len(t, s.Names(), len(event.Stages())+MaxUnknownStages)
 	assert.Equal(t, "unknown_0", s.Names()[len(event.Stages())])
-	assert.Equal(t, strings.Repeat("x", 64), NewStages().Bound(strings.Repeat("x", 64)))
+	assert.Equal(t, strings.Repeat("x", 64), NewStages().AdmitName(strings.Repeat("x", 64)))
 }
 
-// bound is a tracker's name and whether it is new.
-type bound struct {
+// admission is a tracker's name and whether it is new.
+type admission struct {
 	name  string
 	isNew bool
 }
 
-func (t *Trackers) bound(name string) bound {
-	bounded, isNew := t.Bound(name, start)
-	return bound{bounded, isNew}
+func (t *Trackers) admitNow(name string) admission {
+	admitted, isNew := t.Admit(name, start)
+	return admission{admitted, isNew}
 }
 
 func TestTrackers(t *testing.T) {
 	trackers := NewTrackers(2, nil)
-	assert.Equal(t, bound{}, trackers.bound(""))
-	assert.Equal(t, bound{name: Other}, trackers.bound(strings.Repeat("x", MaxTrackerBytes+1)))
-	assert.Equal(t, bound{name: Other}, trackers.bound(Other), "that takes no place")
+	assert.Equal(t, admission{}, trackers.admitNow(""))
+	assert.Equal(t, admission{name: Other}, trackers.admitNow(strings.Repeat("x", MaxTrackerBytes+1)))
+	assert.Equal(t, admission{name: Other}, trackers.admitNow(Other), "that takes no place")
 	longest := strings.Repeat("x", MaxTrackerBytes)
-	assert.Equal(t, bound{longest, true}, trackers.bound(longest))
-	assert.Equal(t, bound{"ads", true}, trackers.bound("ads"))
-	assert.Equal(t, bound{"ads", false}, trackers.bound("ads"))
-	assert.Equal(t, bound{name: Other}, trackers.bound("one more"))
+	assert.Equal(t, admission{longest, true}, trackers.admitNow(longest))
+	assert.Equal(t, admission{"ads", true}, trackers.admitNow("ads"))
+	assert.Equal(t, admission{"ads", false}, trackers.admitNow("ads"))
+	assert.Equal(t, admission{name: Other}, trackers.admitNow("one more"))
 	assert.Equal(t, map[string]int64{longest: start.UnixNano(), "ads": start.UnixNano()}, trackers.Seen())
-	assert.Equal(t, bound{name: Other}, NewTrackers(0, nil).bound("ads"))
+	assert.Equal(t, admission{name: Other}, NewTrackers(0, nil).admitNow("ads"))
 }
 
 func TestAllowedTrackers(t *testing.T) {
 	trackers := NewTrackers(0, []string{"ads", "news"})
-	assert.Equal(t, bound{"ads", true}, trackers.bound("ads"))
-	assert.Equal(t, bound{name: Other}, trackers.bound("other"))
-	assert.Equal(t, bound{"news", true}, trackers.bound("news"))
+	assert.Equal(t, admission{"ads", true}, trackers.admitNow("ads"))
+	assert.Equal(t, admission{name: Other}, trackers.admitNow("other"))
+	assert.Equal(t, admission{"news", true}, trackers.admitNow("news"))
 	trackers.Restore(map[string]int64{"ads": 1, "gone": 2})
 	assert.True(t, trackers.Holds("ads"))
 	assert.False(t, trackers.Holds("gone"))
@@ -79,19 +79,19 @@ func TestAllowedTrackers(t *testing.T) {
 
 func TestIdleTrackers(t *testing.T) {
 	trackers := NewTrackers(2, nil)
-	trackers.Bound("ads", start)
-	trackers.Bound("news", start.Add(time.Hour))
+	trackers.Admit("ads", start)
+	trackers.Admit("news", start.Add(time.Hour))
 	never := func(map[string]bool) map[string]bool { t.Error("nobody is idle"); return nil }
-	trackers.EndIdle(start.Add(trackerIdle), never)
+	trackers.EvictIdle(start.Add(trackerIdle), never)
 
-	trackers.EndIdle(start.Add(trackerIdle+1), func(names map[string]bool) map[string]bool {
+	trackers.EvictIdle(start.Add(trackerIdle+1), func(names map[string]bool) map[string]bool {
 		assert.Equal(t, map[string]bool{"ads": true}, names)
 		return nil // it has something left to say
 	})
 	assert.True(t, trackers.Holds("ads"))
-	trackers.EndIdle(start.Add(trackerIdle+1), func(names map[string]bool) map[string]bool { return names })
+	trackers.EvictIdle(start.Add(trackerIdle+1), func(names map[string]bool) map[string]bool { return names })
 	assert.False(t, trackers.Holds("ads"))
-	assert.Equal(t, bound{"next", true}, trackers.bound("next"), "its place is free")
+	assert.Equal(t, admission{"next", true}, trackers.admitNow("next"), "its place is free")
 }
 
 // TestManyAtOnce lets goroutines contend for the places: as many as there are get one, and each is new once.
@@ -104,8 +104,8 @@ func TestManyAtOnce(t *testing.T) {
 		callers.Go(func() {
 			for n := range 200 {
 				name := fmt.Sprint("name_", (n+caller)%50)
-				tracker, first := trackers.Bound(name, start)
-				number := stages.Number(name)
+				tracker, first := trackers.Admit(name, start)
+				number := stages.Admit(name)
 				mu.Lock()
 				names[tracker]++
 				if first {
@@ -117,7 +117,7 @@ func TestManyAtOnce(t *testing.T) {
 					assert.Equal(t, name, stages.Name(number))
 				}
 				mu.Unlock()
-				trackers.EndIdle(start, nil)
+				trackers.EvictIdle(start, nil)
 			}
 		})
 	}

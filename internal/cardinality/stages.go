@@ -1,9 +1,10 @@
 // Copyright The VerifyYou Receiver Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package bounds
+package cardinality
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
@@ -16,15 +17,15 @@ const (
 	MaxUnknownStages = 32
 )
 
-// Stages decides which stages get series of their own: the documented ones and the first so many others. Each of them
-// has a number, the documented ones first in VerifyYou's order. It is safe for concurrent use.
+// Stages is the limit on stages: the documented ones and the first MaxUnknownStages others get series of their own.
+// Each of them has a number, the documented ones first in VerifyYou's order. It is safe for concurrent use.
 type Stages struct {
 	mu      sync.RWMutex
 	numbers map[string]int
 	names   []string
 }
 
-// NewStages returns Stages with the documented ones.
+// NewStages returns a limit that has admitted the documented stages.
 func NewStages() *Stages {
 	s := &Stages{numbers: map[string]int{}}
 	for _, name := range event.Stages() {
@@ -38,28 +39,30 @@ func (s *Stages) add(name string) {
 	s.names = append(s.names, name)
 }
 
-// OtherNumber is the number of all stages that have none of their own.
+// OtherNumber is the number of all stages that are not admitted.
 const OtherNumber = 63
 
-// Number returns the number of a stage, less than OtherNumber where it has one of its own.
-func (s *Stages) Number(name string) int {
-	if number, ok := s.find(name); ok {
+// Admit returns the number of a stage, OtherNumber where it is over the limit. A stage that was not seen before takes
+// one of the free places and keeps it for good.
+func (s *Stages) Admit(name string) int {
+	if number, decided := s.find(name); decided {
 		return number
 	}
 	return s.admit(name)
 }
 
-// find reports false if it has to be decided yet whether a stage gets a number.
-func (s *Stages) find(name string) (int, bool) {
+// find reports false if nothing has been decided about a stage yet.
+func (s *Stages) find(name string) (number int, decided bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if number, ok := s.numbers[name]; ok {
 		return number, true
 	}
-	return OtherNumber, s.isFull(name)
+	return OtherNumber, s.refuses(name)
 }
 
-func (s *Stages) isFull(name string) bool {
+// refuses reports whether a stage that has no place gets none.
+func (s *Stages) refuses(name string) bool {
 	return name == Other || len(name) > maxStageBytes || len(s.names) >= len(event.Stages())+MaxUnknownStages
 }
 
@@ -67,7 +70,7 @@ func (s *Stages) admit(name string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := s.numbers[name]; !ok {
-		if s.isFull(name) { // by now
+		if s.refuses(name) { // another goroutine may have taken the last place
 			return OtherNumber
 		}
 		s.add(name)
@@ -75,7 +78,7 @@ func (s *Stages) admit(name string) int {
 	return s.numbers[name]
 }
 
-// Name returns the name of the stage with a number, Other where it is OtherNumber.
+// Name returns the name of the stage with a number, Other for OtherNumber.
 func (s *Stages) Name(number int) string {
 	if number == OtherNumber {
 		return Other
@@ -85,17 +88,17 @@ func (s *Stages) Name(number int) string {
 	return s.names[number]
 }
 
-// Bound returns the name to count a stage under: its own or Other.
-func (s *Stages) Bound(name string) string {
-	if s.Number(name) == OtherNumber {
+// AdmitName is Admit, but returns the name to count a stage under: its own or Other.
+func (s *Stages) AdmitName(name string) string {
+	if s.Admit(name) == OtherNumber {
 		return Other
 	}
 	return name
 }
 
-// Names returns the stages by number.
+// Names returns the admitted stages by number.
 func (s *Stages) Names() []string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return append([]string(nil), s.names...)
+	return slices.Clone(s.names)
 }

@@ -1,0 +1,118 @@
+// Copyright The VerifyYou Receiver Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package verificationkey names verifications by the attributes of their log records.
+package verificationkey
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"unicode/utf8"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/digest"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
+)
+
+// Key is the attributes that together name one run of one person.
+type Key []string
+
+// Default returns the key that tells people apart whether verification_id is the run, as in VerifyYou's webhook
+// documentation, or the configured check, as in its API documentation.
+func Default() Key {
+	return Key{semconv.AttrVerificationID, semconv.AttrExternalID}
+}
+
+// maxKeyAttributes keeps names short.
+const maxKeyAttributes = 64
+
+// Validate returns every fault of a key that is configured under a setting.
+func (k Key) Validate(setting string) error {
+	if len(k) == 0 {
+		return fmt.Errorf("%s: is empty; use [%s] for example", setting, semconv.AttrVerificationID)
+	}
+	var errs []error
+	if len(k) > maxKeyAttributes {
+		errs = append(errs, fmt.Errorf("%s: has %d attributes; use %d at most", setting, len(k), maxKeyAttributes))
+	}
+	for i, name := range k {
+		switch {
+		case name == "":
+			errs = append(errs, fmt.Errorf("%s::%d: is empty; set the name of an attribute, or remove it", setting, i))
+		case slices.Contains(k[:i], name):
+			errs = append(errs, fmt.Errorf("%s::%d: %q is there twice; remove it", setting, i, name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Name returns what names the verification of a record with attributes, at most 65,535 bytes. A missing attribute
+// counts as empty. It reports false if all are.
+func (k Key) Name(attrs pcommon.Map) (name string, ok bool) {
+	values := make([]string, len(k))
+	for i, attribute := range k {
+		if v, found := attrs.Get(attribute); found {
+			values[i] = Shorten(v.AsString())
+			ok = ok || values[i] != ""
+		}
+	}
+	return join(values), ok
+}
+
+// join makes one string of values, from which Values takes them again. A single value is its own name.
+func join(values []string) string {
+	if len(values) == 1 {
+		return values[0]
+	}
+	var name []byte
+	for _, v := range values {
+		name = binary.AppendUvarint(name, uint64(len(v)))
+		name = append(name, v...)
+	}
+	return string(name)
+}
+
+// Values returns the values that a name was made of, in the order of the key.
+func (k Key) Values(name string) []string {
+	if len(k) == 1 {
+		return []string{name}
+	}
+	values := make([]string, len(k))
+	rest := []byte(name)
+	for i := range values {
+		length, n := binary.Uvarint(rest)
+		values[i] = string(rest[n : n+int(length)])
+		rest = rest[n+int(length):]
+	}
+	return values
+}
+
+// TraceID returns the id of the trace of the verification with a name, and of its records: 128 bits of a SHA-256.
+func TraceID(name string) (id pcommon.TraceID) {
+	sum := digest.Sum("", "trace", name)
+	copy(id[:], sum[:])
+	return id
+}
+
+// MaxIDBytes is the length of the longest id that is kept as it is, so that memory is bounded.
+const MaxIDBytes = 256
+
+// Shorten keeps the beginning of an id of more than 256 bytes, with a hash of the whole, so that different ones stay
+// different.
+func Shorten(id string) string {
+	if len(id) <= MaxIDBytes {
+		return id
+	}
+	const kept = 64
+	end := kept
+	for end > 0 && !utf8.RuneStart(id[end]) {
+		end--
+	}
+	sum := sha256.Sum256([]byte(id))
+	return id[:end] + "…" + hex.EncodeToString(sum[:16])
+}
