@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -104,6 +105,7 @@ func (a *adapter) start() {
 	}
 	c := a.outputs[0].funnelConnector
 	c.now = func() time.Time { return a.at }
+	c.status.AddHost(a.host)
 	require.NoError(a.t, c.begin(context.Background(), a.host))
 	c.started = c.created
 }
@@ -158,12 +160,27 @@ func (a *adapter) refuses(signal pipeline.Signal) error {
 // statusHost has extensions, and remembers what components report of their status.
 type statusHost struct {
 	extensions map[component.ID]component.Component
+	mu         sync.Mutex
 	reported   []componentstatus.Status
 }
 
 func (h *statusHost) GetExtensions() map[component.ID]component.Component { return h.extensions }
 
-func (h *statusHost) Report(e *componentstatus.Event) { h.reported = append(h.reported, e.Status()) }
+func (h *statusHost) Report(e *componentstatus.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.reported = append(h.reported, e.Status())
+}
+
+// last returns the status that was reported last, none if none was.
+func (h *statusHost) last() componentstatus.Status {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.reported) == 0 {
+		return componentstatus.StatusNone
+	}
+	return h.reported[len(h.reported)-1]
+}
 
 func (a *adapter) consume(at time.Time, logs plog.Logs) {
 	a.at = at

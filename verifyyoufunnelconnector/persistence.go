@@ -18,6 +18,7 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/funnel"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/instance"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/state"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/status"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
 )
 
@@ -41,17 +42,25 @@ func chunkKey(chunk int) string {
 	return "verifications/" + strconv.Itoa(chunk)
 }
 
-// restore goes on where the connector ended that used the same storage. What is stored and cannot be used is reported,
-// and the connector starts with an empty state.
+// restore goes on where the connector ended that used the same storage. Corrupt state is reported, and the connector
+// starts with an empty one.
 func (c *funnelConnector) restore(ctx context.Context, host component.Host) error {
 	id, err := instance.ID(c.settings.ID.String())
 	if err != nil {
 		return err
 	}
 	c.reset(id)
-	owner := state.Owner{Host: host, Logger: c.settings.Logger, Kind: component.KindConnector, ID: c.settings.ID, Extension: c.cfg.Storage}
-	c.state.store, err = owner.Resume(ctx, func(store *state.Store) error { return c.load(ctx, store) }, func() { c.reset(id) })
-	return err
+	store, err := state.Open(ctx, state.Settings{
+		Host: host, Logger: c.settings.Logger, Kind: component.KindConnector, ID: c.settings.ID, Extension: c.cfg.Storage,
+	})
+	if err != nil || store == nil {
+		return err
+	}
+	c.state.store = store
+	return store.Load(ctx, func(ctx context.Context) error { return c.load(ctx, store) }, func(err error) {
+		c.status.Fault(status.State, err)
+		c.reset(id)
+	})
 }
 
 // reset makes the funnel and the metrics, both empty.
@@ -110,7 +119,7 @@ func (c *funnelConnector) save(ctx context.Context, export *counters.Export) err
 	written[stateKey] = value
 	if err := c.state.store.Write(ctx, written, nil); err != nil {
 		c.funnel.NotWritten(changed)
-		return fmt.Errorf("storage: %s: %w", c.cfg.Storage, err)
+		return err
 	}
 	return nil
 }
