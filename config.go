@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/confighttp"
@@ -119,7 +120,6 @@ func (cfg *Config) validateServer() error {
 		{"read_timeout", server.ReadTimeout},
 		{"read_header_timeout", server.ReadHeaderTimeout},
 		{"write_timeout", server.WriteTimeout},
-		{"idle_timeout", server.IdleTimeout},
 	} {
 		if t.value < 0 {
 			errs = append(errs, fmt.Errorf("%s: is negative (%v); use a positive duration, or 0 for no limit", t.key, t.value))
@@ -145,17 +145,29 @@ func validateEndpoint(addr confignet.AddrConfig) error {
 }
 
 func (cfg *Config) validatePaths() error {
-	var errs []error
-	if !strings.HasPrefix(cfg.Path, "/") {
-		errs = append(errs, fmt.Errorf("path: %q does not begin with /; use /webhooks/verifyyou for example", cfg.Path))
-	}
-	if cfg.HealthPath != "" && !strings.HasPrefix(cfg.HealthPath, "/") {
-		errs = append(errs, fmt.Errorf("health_path: %q does not begin with /; use /healthz for example, or an empty one to turn it off", cfg.HealthPath))
+	errs := []error{validatePath("path", cfg.Path, "/webhooks/verifyyou")}
+	if cfg.HealthPath != "" {
+		errs = append(errs, validatePath("health_path", cfg.HealthPath, "/healthz"))
 	}
 	if cfg.HealthPath != "" && cfg.HealthPath == cfg.Path {
 		errs = append(errs, fmt.Errorf("health_path: is the same as path (%q); choose another, or an empty one to turn it off", cfg.HealthPath))
 	}
 	return errors.Join(errs...)
+}
+
+// validatePath refuses paths that no request can have: it is compared with the decoded path of a URL, without its query.
+func validatePath(key, path, example string) error {
+	switch {
+	case !strings.HasPrefix(path, "/"):
+		return fmt.Errorf("%s: %q does not begin with /; use %s for example", key, path, example)
+	case strings.ContainsFunc(path, unicode.IsSpace):
+		return fmt.Errorf("%s: %q has white space in it, and would match no request; use %s for example", key, path, example)
+	case strings.ContainsAny(path, "?#%"):
+		return fmt.Errorf("%s: %q has a ?, # or %% in it, and would match no request, as a query or an encoding is no part of a path; use %s for example", key, path, example)
+	case strings.Contains(path, "//"):
+		return fmt.Errorf("%s: %q has // in it, and would match no request; use %s for example", key, path, example)
+	}
+	return nil
 }
 
 func (cfg *Config) validateSecrets() error {
