@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/status"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/guard"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 )
 
@@ -24,12 +26,11 @@ var (
 	errMethodNotAllowed    = errors.New("method not allowed")
 	errUnsupportedEncoding = errors.New("content encoding not supported")
 	errTooLarge            = errors.New("body too large")
-	errIncomplete          = errors.New("body did not come whole")
+	errIncomplete          = errors.New("incomplete body")
 	errMalformed           = errors.New("no event in the body, and no logs pipeline to keep it")
 	errTimeout             = errors.New("the pipeline took too long")
 	errClientLeft          = errors.New("the client left")
 	errStopping            = errors.New("the receiver is stopping")
-	errPanic               = errors.New("panic")
 )
 
 // defaultRetryAfter is for a pipeline that does not say how long it wants to be left alone.
@@ -41,8 +42,8 @@ type answer struct {
 	status int
 	body   []byte
 
-	// closes is for an answer given before the body is read: net/http would read on to keep an HTTP/1 connection.
-	closes bool
+	// unread is for an answer given before the body is read: what is left of it is read first, see discard.
+	unread bool
 	// early is for an answer given while the handler does not return: it must be whole without that, and nothing can
 	// follow on its HTTP/1 connection.
 	early      bool
@@ -69,15 +70,15 @@ var refusals = []struct {
 	err    error
 	answer answer
 }{
-	{errNotFound, answer{result: metadata.AttributeResultNotFound, status: http.StatusNotFound, body: errorBody("not found"), closes: true}},
-	{errMethodNotAllowed, answer{result: metadata.AttributeResultMethodNotAllowed, status: http.StatusMethodNotAllowed, body: errorBody("method not allowed"), closes: true, allow: http.MethodPost}},
-	{errUnsupportedEncoding, answer{result: metadata.AttributeResultUnsupportedEncoding, status: http.StatusUnsupportedMediaType, body: errorBody("content encoding not supported: send the body as it was signed"), closes: true}},
-	{errNotSigned, answer{result: metadata.AttributeResultUnauthorized, status: http.StatusUnauthorized, body: errorBody("no valid X-VerifyYou-Signature"), closes: true}},
+	{errNotFound, answer{result: metadata.AttributeResultNotFound, status: http.StatusNotFound, body: errorBody("not found"), unread: true}},
+	{errMethodNotAllowed, answer{result: metadata.AttributeResultMethodNotAllowed, status: http.StatusMethodNotAllowed, body: errorBody("method not allowed"), unread: true, allow: http.MethodPost}},
+	{errUnsupportedEncoding, answer{result: metadata.AttributeResultUnsupportedEncoding, status: http.StatusUnsupportedMediaType, body: errorBody("content encoding not supported: send the body as it was signed"), unread: true}},
+	{errNotSigned, answer{result: metadata.AttributeResultUnauthorized, status: http.StatusUnauthorized, body: errorBody("no valid X-VerifyYou-Signature"), unread: true}},
 	{errWrongSignature, answer{result: metadata.AttributeResultUnauthorized, status: http.StatusUnauthorized, body: errorBody("no valid X-VerifyYou-Signature")}},
-	{errTooLarge, answer{result: metadata.AttributeResultTooLarge, status: http.StatusRequestEntityTooLarge, body: errorBody("body too large"), closes: true}},
+	{errTooLarge, answer{result: metadata.AttributeResultTooLarge, status: http.StatusRequestEntityTooLarge, body: errorBody("body too large"), unread: true}},
 	{errIncomplete, noAnswer},
 	{errMalformed, answer{result: metadata.AttributeResultMalformed, status: http.StatusBadRequest, body: errorBody("no event in the body")}},
-	{errPanic, failed},
+	{guard.ErrPanic, failed},
 }
 
 // The answers for a pipeline that does not take the record: not ever, and not now.
@@ -106,7 +107,40 @@ func answerTo(outcome metadata.AttributeResult, err error) answer {
 
 // serverError answers what confighttp refuses on its own, a failed authentication for example.
 func serverError(w http.ResponseWriter, req *http.Request, _ string, status int) {
-	(&answer{status: status, body: errorBody(strings.ToLower(http.StatusText(status))), closes: true}).write(w, req)
+	(&answer{status: status, body: errorBody(strings.ToLower(http.StatusText(status))), unread: true}).write(w, req)
+}
+
+// reply is the one answer to a request. It is safe for concurrent use.
+type reply struct {
+	w         http.ResponseWriter
+	req       *http.Request
+	telemetry *telemetry
+
+	mu   sync.Mutex
+	sent bool
+}
+
+// send answers a request that has not been answered yet. When it returns, nothing writes an answer any more. Where the
+// answer is to close the connection it does not return: see http.ErrAbortHandler.
+func (r *reply) send(a *answer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sent {
+		return
+	}
+	r.sent = true
+	r.telemetry.countRequest(r.req.Context(), a.result)
+	if a.status == 0 {
+		panic(http.ErrAbortHandler) // net/http closes the connection, without an answer and without a log line
+	}
+	a.write(r.w, r.req)
+}
+
+// sendEarly answers a request with an error while its handler does not return.
+func (r *reply) sendEarly(err error) {
+	a := answerTo(0, err)
+	a.early = true
+	r.send(&a)
 }
 
 func errorBody(message string) []byte {
@@ -129,12 +163,13 @@ func retryAfter(err error) time.Duration {
 var contentType = []string{"application/json"}
 
 func (a *answer) write(w http.ResponseWriter, req *http.Request) {
+	closes := a.early || a.unread && !discard(w, req)
 	h := w.Header()
 	h["Content-Type"] = contentType
 	if a.allow != "" {
 		h.Set("Allow", a.allow)
 	}
-	if (a.closes || a.early) && req.ProtoMajor == 1 {
+	if closes && req.ProtoMajor == 1 { // on HTTP/2 it would end the connection of all other requests
 		h.Set("Connection", "close")
 	}
 	if a.retryAfter > 0 {

@@ -98,7 +98,7 @@ func BenchmarkRequest(b *testing.B) {
 				req := all[n%len(all)]
 				_, _ = req.Body.(repeatedBody).Seek(0, io.SeekStart)
 				clear(w.header)
-				r.ServeHTTP(w, req)
+				r.handler.ServeHTTP(w, req)
 				n++
 			}
 		})
@@ -122,8 +122,8 @@ func BenchmarkStep(b *testing.B) {
 		return id
 	}
 	for range remembered {
-		flight, _ := r.deliveries.Begin(new(deliveries.Flight), next(), now)
-		r.deliveries.End(flight, nil, now)
+		flight, _ := r.ledger.memory.Begin(new(deliveries.Flight), next(), now)
+		r.ledger.memory.End(flight, nil, now)
 	}
 	for _, step := range []struct {
 		name string
@@ -131,15 +131,15 @@ func BenchmarkStep(b *testing.B) {
 	}{
 		{"signature", func() {
 			claimed, _ := parseSignature(header)
-			_, _ = verifySignature(*r.keys.Load(), body, &claimed)
+			_, _ = r.keys.verify(body, &claimed)
 		}},
 		{"decode", func() { _, _ = event.Decode(body) }},
-		{"convert", func() { r.records.Event(&e, body, now) }},
+		{"convert", func() { r.deliverer.records.Event(&e, body, now) }},
 		{"remember", func() {
-			flight, _ := r.deliveries.Begin(new(deliveries.Flight), next(), now)
-			r.deliveries.End(flight, nil, now)
+			flight, _ := r.ledger.memory.Begin(new(deliveries.Flight), next(), now)
+			r.ledger.memory.End(flight, nil, now)
 		}},
-		{"count", func() { r.counters.Add(&e, now) }},
+		{"count", func() { r.ledger.counters.Add(&e, now) }},
 	} {
 		b.Run(step.name, func(b *testing.B) {
 			b.ReportAllocs()

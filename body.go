@@ -6,8 +6,11 @@ package verifyyoureceiver
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net/http"
+	"strings"
 	"sync"
+	"time"
 )
 
 // maxPooledBody bounds what the pool holds on to; events are far smaller.
@@ -19,34 +22,69 @@ type bodies struct {
 	pool  sync.Pool
 }
 
-// read returns the whole body of a request, errTooLarge or errIncomplete. The buffer belongs to the caller until it is
-// released.
-func (b *bodies) read(req *http.Request) (*bytes.Buffer, error) {
+// body is a buffer and a reader for it, which would be allocated for each request otherwise.
+type body struct {
+	bytes.Buffer
+	limited io.LimitedReader
+}
+
+// read returns the whole body of a request, errTooLarge or errIncomplete. It belongs to the caller until it is released.
+// The buffer grows as the body comes: a stranger who only says how much is to come gets no memory for it.
+func (b *bodies) read(req *http.Request) (*body, error) {
 	if req.ContentLength > b.limit {
 		return nil, errTooLarge
 	}
-	buf, ok := b.pool.Get().(*bytes.Buffer)
+	buf, ok := b.pool.Get().(*body)
 	if !ok {
-		buf = new(bytes.Buffer)
+		buf = new(body)
 	}
-	if req.ContentLength > 0 {
-		buf.Grow(int(req.ContentLength) + bytes.MinRead) // room to see the end without growing
-	}
-	if _, err := buf.ReadFrom(req.Body); err != nil {
+	if err := buf.fill(req.Body, b.limit); err != nil {
 		b.release(buf)
-		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			return nil, errTooLarge
-		}
-		return nil, errIncomplete
+		return nil, err
 	}
 	return buf, nil
 }
 
-// release takes a buffer back. Nobody may use its bytes from here on.
-func (b *bodies) release(buf *bytes.Buffer) {
+func (b *body) fill(from io.Reader, limit int64) error {
+	b.limited = io.LimitedReader{R: from, N: limit + 1}
+	switch n, err := b.ReadFrom(&b.limited); {
+	case n > limit:
+		return errTooLarge
+	case err != nil:
+		return errIncomplete
+	}
+	return nil
+}
+
+// release takes a body back. Nobody may use its bytes from here on.
+func (b *bodies) release(buf *body) {
 	if buf.Cap() > maxPooledBody {
 		return
 	}
 	buf.Reset()
+	buf.limited.R = nil
 	b.pool.Put(buf)
+}
+
+// How much of a body that nobody wants is read, and for how long at most.
+const (
+	maxDiscarded = 256 << 10
+	discardTime  = time.Second
+)
+
+// discard reads what is left of the body of a request that is refused, so that a proxy that is still sending it sees
+// the answer: one that writes to a closed connection reports a failure of its own instead (nginx: 502). It reports
+// false where it has not read the end of the body: the connection cannot be used again.
+func discard(w http.ResponseWriter, req *http.Request) bool {
+	if req.ContentLength == 0 {
+		return true
+	}
+	if req.ContentLength > maxDiscarded || strings.EqualFold(req.Header.Get("Expect"), "100-continue") {
+		return false
+	}
+	if http.NewResponseController(w).SetReadDeadline(time.Now().Add(discardTime)) != nil {
+		return false // it could take for ever
+	}
+	_, err := io.CopyN(io.Discard, req.Body, maxDiscarded+1)
+	return errors.Is(err, io.EOF)
 }

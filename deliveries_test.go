@@ -6,7 +6,6 @@ package verifyyoureceiver
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -119,7 +118,7 @@ func TestDuplicateInFlight(t *testing.T) {
 			var sending sync.WaitGroup
 			statuses := make(chan int, others+1)
 			send := func() {
-				got, err := do(http.DefaultClient, r.request([]byte(sampleBody)))
+				got, err := do(client, r.request([]byte(sampleBody)))
 				assert.NoError(t, err)
 				statuses <- got.status
 			}
@@ -158,7 +157,7 @@ func TestWaiterLeaves(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	var second sync.WaitGroup
 	second.Go(func() {
-		_, err := do(http.DefaultClient, r.request([]byte(sampleBody)).WithContext(ctx))
+		_, err := do(client, r.request([]byte(sampleBody)).WithContext(ctx))
 		assert.ErrorIs(t, err, context.Canceled)
 	})
 	eventually(t, func() bool { return r.ownSum("signature_matches")["0"] == 2 })
@@ -218,7 +217,7 @@ func TestRetriesAreExact(t *testing.T) {
 		for range 2 { // each event is sent twice, at the same time
 			sending.Go(func() {
 				for {
-					got, err := do(http.DefaultClient, r.request(eventBody("liveness_passed", n)))
+					got, err := do(client, r.request(eventBody("liveness_passed", n)))
 					if assert.NoError(t, err) && got.status == 200 {
 						return
 					}

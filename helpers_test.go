@@ -83,6 +83,7 @@ func (h *statusHost) Report(e *componentstatus.Event) {
 // running is a receiver that has been started, with all that can be seen of it from outside.
 type running struct {
 	t         *testing.T
+	id        component.ID
 	receiver  *verifyyouReceiver
 	address   string
 	logs      *consumertest.LogsSink
@@ -122,6 +123,7 @@ func startOn(t *testing.T, cfg *Config, next pipelines, host *statusHost) *runni
 	set := receivertest.NewNopSettings(metadata.Type)
 	set.TelemetrySettings = r.telemetry.NewTelemetrySettings()
 	set.Logger = zap.New(core)
+	r.id = set.ID
 	r.receiver = create(t, set, cfg, next)
 	if next.now != nil {
 		r.receiver.now = next.now
@@ -151,8 +153,8 @@ func create(t *testing.T, set receiver.Settings, cfg *Config, next pipelines) *v
 	return made.(*verifyyouReceiver)
 }
 
-// reply is what came back for a request.
-type reply struct {
+// response is what came back for a request.
+type response struct {
 	status int
 	body   string
 	header http.Header
@@ -164,7 +166,7 @@ func (r *running) url(path string) string {
 }
 
 // post sends a body with a right signature.
-func (r *running) post(body []byte) reply {
+func (r *running) post(body []byte) response {
 	r.t.Helper()
 	return r.send(r.request(body))
 }
@@ -176,24 +178,27 @@ func (r *running) request(body []byte) *http.Request {
 	return req
 }
 
-func (r *running) send(req *http.Request) reply {
+func (r *running) send(req *http.Request) response {
 	r.t.Helper()
-	got, err := do(http.DefaultClient, req)
+	got, err := do(client, req)
 	require.NoError(r.t, err)
 	return got
 }
 
-func do(client *http.Client, req *http.Request) (reply, error) {
+// client gives up on a request that is not answered, so that a test fails rather than hangs.
+var client = &http.Client{Timeout: 30 * time.Second}
+
+func do(client *http.Client, req *http.Request) (response, error) {
 	resp, err := client.Do(req)
 	if err != nil {
-		return reply{}, err
+		return response{}, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	return reply{resp.StatusCode, string(body), resp.Header, resp.Close}, err
+	return response{resp.StatusCode, string(body), resp.Header, resp.Close}, err
 }
 
-// ownSum returns a counter of own telemetry by its one attribute.
+// ownSum returns a counter of own telemetry by its one attribute beside the receiver's id.
 func (r *running) ownSum(name string) map[string]int64 {
 	r.t.Helper()
 	m, err := r.telemetry.GetMetric("otelcol_receiver_verifyyou_" + name)
@@ -201,10 +206,14 @@ func (r *running) ownSum(name string) map[string]int64 {
 	values := map[string]int64{}
 	for _, dp := range m.Data.(metricdata.Sum[int64]).DataPoints {
 		value := ""
-		if dp.Attributes.Len() > 0 {
-			kv, _ := dp.Attributes.Get(0)
+		for _, kv := range dp.Attributes.ToSlice() {
+			if kv.Key == "receiver" {
+				assert.Equal(r.t, r.id.String(), kv.Value.AsString())
+				continue
+			}
 			value = kv.Value.AsString()
 		}
+		assert.True(r.t, dp.Attributes.HasValue("receiver"), name)
 		values[value] = dp.Value
 	}
 	return values

@@ -5,59 +5,44 @@ package verifyyoureceiver
 
 import (
 	"context"
-	"fmt"
 	"strconv"
+	"sync/atomic"
 
-	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/component/componentstatus"
-	"go.uber.org/zap"
-
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/secrets"
+	"go.opentelemetry.io/collector/config/configopaque"
 )
 
-// startKeys makes the keys of all secrets, and makes them again whenever the file changes.
-func (r *verifyyouReceiver) startKeys(ctx context.Context, host component.Host) error {
-	file := r.cfg.SigningSecretsFile
-	if file == "" {
-		r.useSecrets(ctx, nil)
-		return nil
-	}
-	read, err := secrets.Read(file)
-	if err != nil {
-		return fmt.Errorf("signing_secrets_file: cannot be used: %w; set it to the path of a file with one secret a line", err)
-	}
-	r.useSecrets(ctx, read)
-	r.background(func(ctx context.Context) {
-		err := secrets.Watch(ctx, file, read,
-			func(changed []string) {
-				r.useSecrets(ctx, changed)
-				r.settings.Logger.Info("Using the secrets of signing_secrets_file", zap.Int("secrets", len(changed)))
-				componentstatus.ReportStatus(host, componentstatus.NewEvent(componentstatus.StatusOK))
-			},
-			func(err error) { r.secretsFailed(host, err) })
-		if err != nil {
-			r.secretsFailed(host, err)
-		}
-	})
-	return nil
+// keyring has the keys of all secrets that VerifyYou may sign with. It is safe for concurrent use.
+type keyring struct {
+	configured []configopaque.String
+	telemetry  *telemetry
+	current    atomic.Pointer[[]*signingKey]
 }
 
-func (r *verifyyouReceiver) secretsFailed(host component.Host, err error) {
-	r.settings.Logger.Error("Cannot read signing_secrets_file; the secrets read last stay good", zap.Error(err))
-	componentstatus.ReportStatus(host, componentstatus.NewRecoverableErrorEvent(err))
-}
-
-// useSecrets puts the keys of the configured secrets, and of those of the file, in the place of all before.
-func (r *verifyyouReceiver) useSecrets(ctx context.Context, ofFile []string) {
-	keys := make([]*signingKey, 0, len(r.cfg.SigningSecrets)+len(ofFile))
-	for i, secret := range r.cfg.SigningSecrets {
-		keys = append(keys, newSigningKey(strconv.Itoa(i), string(secret)))
+// use puts the keys of the configured secrets, and of those of the file, in the place of all before.
+func (k *keyring) use(ctx context.Context, ofFile []string) {
+	keys := make([]*signingKey, 0, len(k.configured)+len(ofFile))
+	for i, secret := range k.configured {
+		keys = append(keys, k.newKey(strconv.Itoa(i), string(secret)))
 	}
 	for i, secret := range ofFile {
-		keys = append(keys, newSigningKey("file/"+strconv.Itoa(i), secret))
+		keys = append(keys, k.newKey("file/"+strconv.Itoa(i), secret))
 	}
 	for _, key := range keys {
-		r.telemetry.startMatches(ctx, key)
+		k.telemetry.startMatches(ctx, key)
 	}
-	r.keys.Store(&keys)
+	k.current.Store(&keys)
+}
+
+func (k *keyring) newKey(place, secret string) *signingKey {
+	return newSigningKey(secret, k.telemetry.secret(place))
+}
+
+// verify returns the key that a body was signed with, or errWrongSignature.
+func (k *keyring) verify(body []byte, claimed *mac) (*signingKey, error) {
+	for _, key := range *k.current.Load() {
+		if key.signed(body, claimed) {
+			return key, nil
+		}
+	}
+	return nil, errWrongSignature
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -76,13 +77,14 @@ func TestPortInUse(t *testing.T) {
 func TestListenerFails(t *testing.T) {
 	host := &statusHost{}
 	r := create(t, receivertest.NewNopSettings(metadata.Type), testConfig(), pipelines{logs: consumertest.NewNop()})
-	server, err := r.cfg.ServerConfig.ToServer(t.Context(), nil, componenttest.NewNopTelemetrySettings(), r)
+	r.status.AddHost(host)
+	server, err := r.cfg.ServerConfig.ToServer(t.Context(), nil, componenttest.NewNopTelemetrySettings(), http.NotFoundHandler())
 	require.NoError(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, listener.Close())
-	r.serve(server, listener, host)
-	r.lifecycle.serving.Wait()
+	r.serve(server, listener)
+	r.serving.Wait()
 	require.Len(t, host.events, 1)
 	assert.Equal(t, componentstatus.StatusFatalError, host.events[0].Status())
 	require.NoError(t, r.Shutdown(t.Context()))
@@ -94,7 +96,7 @@ func TestUnixSocket(t *testing.T) {
 	r := start(t, testConfig(func(c *Config) {
 		c.ServerConfig.NetAddr = confignet.AddrConfig{Endpoint: socket, Transport: confignet.TransportTypeUnix}
 	}), pipelines{logs: logs})
-	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}}
 	defer client.CloseIdleConnections()
@@ -104,6 +106,33 @@ func TestUnixSocket(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 200, got.status)
 	assert.Equal(t, 1, logs.LogRecordCount())
+}
+
+// TestStaleUnixSocket starts where a crash has left a socket behind, but not where somebody listens or a file stands.
+func TestStaleUnixSocket(t *testing.T) {
+	folder := t.TempDir()
+	stale, used, file := filepath.Join(folder, "stale"), filepath.Join(folder, "used"), filepath.Join(folder, "file")
+	crashed, err := net.Listen("unix", stale)
+	require.NoError(t, err)
+	crashed.(*net.UnixListener).SetUnlinkOnClose(false)
+	require.NoError(t, crashed.Close())
+	require.FileExists(t, stale)
+	listening, err := net.Listen("unix", used)
+	require.NoError(t, err)
+	defer listening.Close()
+	require.NoError(t, os.WriteFile(file, []byte("mine"), 0o600))
+
+	on := func(socket string) error {
+		r := create(t, receivertest.NewNopSettings(metadata.Type), testConfig(func(c *Config) {
+			c.ServerConfig.NetAddr = confignet.AddrConfig{Endpoint: socket, Transport: confignet.TransportTypeUnix}
+		}), pipelines{logs: consumertest.NewNop()})
+		defer func() { require.NoError(t, r.Shutdown(t.Context())) }()
+		return r.Start(t.Context(), &statusHost{})
+	}
+	require.NoError(t, on(stale))
+	require.ErrorContains(t, on(used), "address already in use")
+	require.ErrorContains(t, on(file), "address already in use")
+	require.FileExists(t, file)
 }
 
 // TestShutdownInFlight shuts down while requests wait in the pipeline: each is answered, and what was answered 200 is
@@ -123,7 +152,7 @@ func TestShutdownInFlight(t *testing.T) {
 	var answered atomic.Int32
 	for n := range requests {
 		sending.Go(func() {
-			if got, err := do(http.DefaultClient, r.request(eventBody("liveness_passed", n))); err == nil && got.status == 200 {
+			if got, err := do(client, r.request(eventBody("liveness_passed", n))); err == nil && got.status == 200 {
 				answered.Add(1)
 			}
 		})
@@ -158,18 +187,17 @@ func TestShutdownWithPipelinesThatHang(t *testing.T) {
 		return nil
 	})
 	r := start(t, testConfig(), pipelines{logs: logs, metrics: metrics})
-	answered := make(chan reply, 1)
+	answered := make(chan response, 1)
 	go func() {
-		got, _ := do(http.DefaultClient, r.request([]byte(sampleBody)))
+		got, _ := do(client, r.request([]byte(sampleBody)))
 		answered <- got
 	}()
 	<-arrived
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	require.ErrorIs(t, r.receiver.Shutdown(ctx), context.DeadlineExceeded, "the last flush is lost, and that is said")
+	require.ErrorContains(t, r.receiver.Shutdown(ctx), "the final flush timed out; unexported metrics are lost")
 	assert.NotEqual(t, 200, (<-answered).status)
 	close(release)
-	r.receiver.lifecycle.background.Wait()
 }
 
 // TestAbort shows the answer to a request that Shutdown no longer waits for.
@@ -183,7 +211,7 @@ func TestAbort(t *testing.T) {
 	})})
 	go func() {
 		<-arrived
-		r.receiver.lifecycle.underWay.abort()
+		r.receiver.deliverer.inFlight.abort()
 	}()
 	got := r.post([]byte(sampleBody))
 	assert.Equal(t, 503, got.status)
@@ -198,5 +226,5 @@ func TestLastFlushRefused(t *testing.T) {
 	})})
 	r.post([]byte(sampleBody))
 	require.NoError(t, r.receiver.Shutdown(t.Context()))
-	assert.Len(t, r.logged.FilterMessageSnippet("The last counters were not taken").All(), 1)
+	assert.Len(t, r.logged.FilterMessageSnippet("The final flush failed").All(), 1)
 }

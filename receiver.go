@@ -5,49 +5,63 @@ package verifyyoureceiver
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
-	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/consumer"
-	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receiverhelper"
 	"go.uber.org/zap"
 
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/deliveries"
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/flush"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/instance"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/record"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/secrets"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/state"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/status"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/version"
 )
 
-// answerTime is what is left of write_timeout for the answer when a pipeline takes too long.
-const answerTime = time.Second
+// How long Shutdown waits: the Collector sets no deadline of its own. The last flush has one too.
+const (
+	drainTime = 10 * time.Second // for requests in flight
+	abortTime = time.Second      // for the 503 of those that are left
+)
 
-// eventHeader repeats the stage for routing. It is not signed.
-var eventHeader = http.CanonicalHeaderKey("X-VerifyYou-Event")
-
-// verifyyouReceiver takes the webhooks of one endpoint. It serves logs, metrics or both.
+// verifyyouReceiver makes the parts of a receiver and ends them. It serves logs, metrics or both: it is started and shut
+// down once for each of them, and the second time does nothing.
 type verifyyouReceiver struct {
 	cfg         *Config
 	settings    receiver.Settings
 	nextLogs    consumer.Logs
 	nextMetrics consumer.Metrics
+	telemetry   *telemetry
+	obsrep      *receiverhelper.ObsReport
+	now         func() time.Time
 
-	keys       atomic.Pointer[[]*signingKey]
-	bodies     bodies
-	records    *record.Builder
-	deliveries *deliveries.Memory // nil: none is remembered
-	counters   *counters.Events   // nil: nothing is counted
-	state      persistence
-	telemetry  *telemetry
-	obsrep     *receiverhelper.ObsReport
-	now        func() time.Time
+	startOnce, stopOnce sync.Once
+	startErr            error
+	status              status.Reporter
 
-	lifecycle *lifecycle
+	ledger    *ledger
+	keys      *keyring
+	deliverer *deliverer
+	handler   *handler
+	server    *http.Server // nil: never started
+	serving   sync.WaitGroup
+
+	flusher *flush.Flusher
+
+	stopping       context.Context // of what runs in the background, until Shutdown
+	stopBackground context.CancelFunc
 }
 
 func newReceiver(set receiver.Settings, cfg *Config) (*verifyyouReceiver, error) {
@@ -59,182 +73,217 @@ func newReceiver(set receiver.Settings, cfg *Config) (*verifyyouReceiver, error)
 	if err != nil {
 		return nil, err
 	}
-	tel, err := newTelemetry(set.TelemetrySettings)
+	tel, err := newTelemetry(set.TelemetrySettings, set.ID)
 	if err != nil {
 		return nil, err
 	}
-	return &verifyyouReceiver{
-		cfg:       cfg,
-		settings:  set,
-		bodies:    bodies{limit: cfg.ServerConfig.MaxRequestBodySize},
-		telemetry: tel,
-		obsrep:    obsrep,
-		now:       time.Now,
-		lifecycle: newLifecycle(),
-	}, nil
+	r := &verifyyouReceiver{cfg: cfg, settings: set, telemetry: tel, obsrep: obsrep, now: time.Now}
+	r.stopping, r.stopBackground = context.WithCancel(context.Background())
+	return r, nil
 }
 
-// ServeHTTP takes one request. It is safe for concurrent use.
-func (r *verifyyouReceiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	if r.cfg.HealthPath != "" && req.URL.Path == r.cfg.HealthPath {
-		r.serveHealth(w, req)
-		return
-	}
-	x := &exchange{receiver: r, w: w, req: req}
-	a := answerTo(r.receive(x))
-	x.answer(&a)
+// Start reads secrets and state, and begins to listen and to flush. It undoes nothing where a step fails: the Collector
+// shuts a component down that did not start.
+func (r *verifyyouReceiver) Start(ctx context.Context, host component.Host) error {
+	r.status.AddHost(host)
+	r.startOnce.Do(func() { r.startErr = r.start(ctx, host) })
+	return r.startErr
 }
 
-func (r *verifyyouReceiver) serveHealth(w http.ResponseWriter, req *http.Request) {
-	req.Pattern = r.cfg.HealthPath
-	if req.Method == http.MethodGet || req.Method == http.MethodHead {
-		healthy.write(w, req)
-		return
+func (r *verifyyouReceiver) start(ctx context.Context, host component.Host) error {
+	r.telemetry.start(ctx)
+	if err := r.startKeys(ctx); err != nil {
+		return err
 	}
-	a := answerTo(0, errMethodNotAllowed)
-	a.allow = "GET, HEAD"
-	(&exchange{receiver: r, w: w, req: req}).answer(&a)
-}
-
-func (r *verifyyouReceiver) receive(x *exchange) (outcome metadata.AttributeResult, err error) {
-	defer r.recoverTo(&err)
-	return r.take(x)
-}
-
-// webhook is what an authentic request has brought.
-type webhook struct {
-	body     []byte
-	received time.Time
-	event    event.Event
-	notEvent error // why there is no event in the body, nil where there is
-}
-
-// take is the way of a request: check, read, verify, decode, convert, deliver once, count. Nothing that is in the
-// request is used, but to check the signature, before the signature is verified.
-func (r *verifyyouReceiver) take(x *exchange) (metadata.AttributeResult, error) {
-	started, ctx := time.Now(), x.req.Context()
-	if err := r.check(x.req); err != nil {
-		return 0, err
+	if err := r.startLedger(ctx, host); err != nil {
+		return err
 	}
-	claimed, err := parseSignature(x.req.Header)
-	if err != nil {
-		return 0, err
+	r.makeFlusher()
+	r.startDeliverer()
+	if err := r.startServer(ctx, host); err != nil {
+		return err
 	}
-	body, err := r.bodies.read(x.req)
-	if err != nil {
-		return 0, err
-	}
-	defer r.bodies.release(body)
-	hook := webhook{body: body.Bytes(), received: r.now()}
-	key, err := verifySignature(*r.keys.Load(), hook.body, &claimed)
-	if err != nil {
-		return 0, err
-	}
-	r.telemetry.countMatch(ctx, key)
-	hook.event, hook.notEvent = event.Decode(hook.body)
-	if hook.notEvent != nil && r.nextLogs == nil {
-		return 0, errMalformed
-	}
-	if h := x.req.Header[eventHeader]; hook.notEvent == nil && len(h) > 0 && h[0] != hook.event.Stage {
-		r.telemetry.countHeaderMismatch(ctx)
-	}
-	x.begin(r.deadline(started))
-	defer x.close()
-	outcome, err := r.once(x, &hook)
-	if err == nil && outcome == metadata.AttributeResultAccepted {
-		r.count(ctx, &hook.event, hook.received)
-	}
-	return outcome, err
-}
-
-// deadline returns when the pipelines must be done with a request for there to be time for an answer, zero for never.
-func (r *verifyyouReceiver) deadline(started time.Time) time.Time {
-	if r.cfg.ServerConfig.WriteTimeout == 0 {
-		return time.Time{}
-	}
-	return started.Add(r.cfg.ServerConfig.WriteTimeout - answerTime)
-}
-
-// check looks at what can be judged from the head of a request.
-func (r *verifyyouReceiver) check(req *http.Request) error {
-	if req.URL.Path != r.cfg.Path {
-		return errNotFound
-	}
-	req.Pattern = r.cfg.Path // the http.route of own telemetry
-	if req.Method != http.MethodPost {
-		return errMethodNotAllowed
-	}
-	for _, encoding := range req.Header["Content-Encoding"] {
-		if encoding != "" && !strings.EqualFold(encoding, "identity") {
-			return errUnsupportedEncoding
-		}
-	}
+	r.runInBackground(r.flusher.Run)
 	return nil
 }
 
-// once delivers what has not been delivered yet. What is being delivered is waited for.
-func (r *verifyyouReceiver) once(x *exchange, hook *webhook) (outcome metadata.AttributeResult, err error) {
-	if r.deliveries == nil {
-		return r.deliver(x, hook)
-	}
-	flight, state := r.deliveries.Begin(&x.flight, hook.event.ID, hook.received)
-	switch state {
-	case deliveries.Delivered:
-		return metadata.AttributeResultDuplicate, nil
-	case deliveries.UnderWay:
-		return metadata.AttributeResultDuplicate, x.wait(flight)
-	}
-	err = errPanic // until deliver has returned
-	defer func() { x.endFlight(err) }()
-	outcome, err = r.deliver(x, hook)
-	return outcome, err
+// runInBackground runs a function whose context ends with Shutdown, which does not wait for it: a file that cannot be
+// read must not cost the last flush.
+func (r *verifyyouReceiver) runInBackground(run func(context.Context)) {
+	go run(r.stopping)
 }
 
-// deliver hands a record to the logs pipeline, where there is one. When the exchange ends before the pipeline does, its
-// request is answered, and only this goroutine waits on. (A goroutine of its own for each delivery, which could be left
-// behind, would cost as much as all else that is done for an event.)
-func (r *verifyyouReceiver) deliver(x *exchange, hook *webhook) (outcome metadata.AttributeResult, err error) {
-	if r.nextLogs == nil {
-		return metadata.AttributeResultAccepted, nil
+// startKeys makes the keys of all secrets, and makes them again whenever the file changes.
+func (r *verifyyouReceiver) startKeys(ctx context.Context) error {
+	r.keys = &keyring{configured: r.cfg.SigningSecrets, telemetry: r.telemetry}
+	file := r.cfg.SigningSecretsFile
+	if file == "" {
+		r.keys.use(ctx, nil)
+		return nil
 	}
-	outcome, logs := r.convert(hook)
-	x.setDelivering(true)
-	err = r.consumeLogs(x, logs)
-	x.setDelivering(false)
-	if cause := x.cause(); cause != nil {
-		return outcome, cause
+	ofFile, err := secrets.Read(file)
+	if err != nil {
+		return fmt.Errorf("signing_secrets_file: cannot be used: %w; set it to the path of a file with one secret a line", err)
 	}
-	return outcome, err
+	r.keys.use(ctx, ofFile)
+	r.runInBackground(func(ctx context.Context) {
+		secrets.Watch(ctx, file, ofFile,
+			func(changed []string) { r.secretsChanged(ctx, changed) }, r.secretsFailed)
+	})
+	return nil
 }
 
-func (r *verifyyouReceiver) convert(hook *webhook) (metadata.AttributeResult, plog.Logs) {
-	if hook.notEvent != nil {
-		return metadata.AttributeResultUnrecognized, r.records.Unrecognized(&hook.event, hook.body, hook.received, hook.notEvent)
-	}
-	return metadata.AttributeResultAccepted, r.records.Event(&hook.event, hook.body, hook.received)
+func (r *verifyyouReceiver) secretsChanged(ctx context.Context, ofFile []string) {
+	r.keys.use(ctx, ofFile)
+	r.settings.Logger.Info("Using the secrets of signing_secrets_file", zap.Int("secrets", len(ofFile)))
+	r.status.Clear(status.Secrets)
 }
 
-func (r *verifyyouReceiver) consumeLogs(ctx context.Context, logs plog.Logs) (err error) {
-	ctx = r.obsrep.StartLogsOp(ctx)
-	defer func() { r.obsrep.EndLogsOp(ctx, "json", 1, err) }()
-	defer r.recoverTo(&err)
-	return r.nextLogs.ConsumeLogs(ctx, logs)
+func (r *verifyyouReceiver) secretsFailed(err error) {
+	r.settings.Logger.Error("Cannot read signing_secrets_file; the secrets read last stay in use", zap.Error(err))
+	r.status.Fault(status.Secrets, err)
 }
 
-// count counts an event that the pipelines have taken. It is remembered by then, see save.
-func (r *verifyyouReceiver) count(ctx context.Context, e *event.Event, received time.Time) {
-	if !e.OccurredAt.IsZero() {
-		r.telemetry.recordDelay(ctx, received.Sub(e.OccurredAt))
+// startLedger opens the storage and goes on where the receiver ended that used it.
+func (r *verifyyouReceiver) startLedger(ctx context.Context, host component.Host) error {
+	id, err := instance.ID(r.settings.ID.String(), r.cfg.ServerConfig.NetAddr.Endpoint)
+	if err != nil {
+		return err
 	}
-	if r.counters != nil {
-		r.telemetry.countOverflow(ctx, r.counters.Add(e, received))
+	r.ledger = &ledger{cfg: r.cfg, counts: r.nextMetrics != nil, telemetry: r.telemetry, logger: r.settings.Logger, now: r.now}
+	r.ledger.reset(id)
+	r.ledger.store, err = state.Open(ctx, state.Settings{
+		Host: host, Logger: r.settings.Logger, Kind: component.KindReceiver, ID: r.settings.ID, Extension: r.cfg.Storage,
+	})
+	if err != nil {
+		return err
 	}
+	if r.ledger.store != nil {
+		err = r.ledger.store.Load(ctx, r.ledger.load, func(err error) {
+			r.status.Fault(status.State, err)
+			r.ledger.reset(id)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return r.telemetry.observeForgotten(r.ledger.forgotten)
 }
 
-// recoverTo makes a panic an error, when deferred, so that it ends one request and not the Collector.
-func (r *verifyyouReceiver) recoverTo(err *error) { //nolint:gocritic // a deferred function has no other way
-	if p := recover(); p != nil {
-		r.settings.Logger.Error("Recovered from a panic", zap.Any("panic", p), zap.Stack("stack"))
-		*err = fmt.Errorf("%w: %v", errPanic, p)
+// makeFlusher makes what saves the ledger and exports its counters.
+func (r *verifyyouReceiver) makeFlusher() {
+	r.flusher = flush.New(flush.Settings{
+		Interval: r.cfg.MetricsFlushInterval,
+		Delta:    r.cfg.IsDelta(),
+		Export:   r.ledger.export,
+		Save:     r.ledger.save,
+		Consume:  r.consumeMetrics,
+		Logger:   r.settings.Logger,
+		Status:   &r.status,
+	})
+}
+
+func (r *verifyyouReceiver) startDeliverer() {
+	r.deliverer = &deliverer{
+		logs:    r.nextLogs,
+		records: record.NewBuilder(r.ledger.resource, version.Scope(metadata.ScopeName)),
+		ledger:  r.ledger,
+		obsrep:  r.obsrep,
+		logger:  r.settings.Logger,
 	}
+	if timeout := r.cfg.ServerConfig.WriteTimeout; timeout > 0 {
+		r.deliverer.timeout = timeout - answerTime
+	}
+	r.runInBackground(r.deliverer.inFlight.watchDeadlines)
+}
+
+func (r *verifyyouReceiver) startServer(ctx context.Context, host component.Host) error {
+	r.handler = &handler{
+		path:       r.cfg.Path,
+		healthPath: r.cfg.HealthPath,
+		keys:       r.keys,
+		bodies:     bodies{limit: r.cfg.ServerConfig.MaxRequestBodySize},
+		deliverer:  r.deliverer,
+		telemetry:  r.telemetry,
+		logger:     r.settings.Logger,
+		now:        r.now,
+	}
+	settings := r.cfg.ServerConfig
+	// The handler has the limit. That of the server would end a connection whose body is still to be discarded.
+	settings.MaxRequestBodySize += 2 * maxDiscarded
+	server, err := settings.ToServer(ctx, host.GetExtensions(), r.settings.TelemetrySettings, r.handler,
+		confighttp.WithErrorHandler(serverError))
+	if err != nil {
+		return err
+	}
+	server.Handler = r.handler.withRoute(server.Handler)
+	listener, err := listen(ctx, &settings)
+	if err != nil {
+		return fmt.Errorf("endpoint %s: %w", settings.NetAddr.Endpoint, err)
+	}
+	r.serve(server, listener)
+	return nil
+}
+
+func (r *verifyyouReceiver) serve(server *http.Server, listener net.Listener) {
+	r.settings.Logger.Info("Taking VerifyYou webhooks",
+		zap.String("endpoint", listener.Addr().String()), zap.String("path", r.cfg.Path))
+	r.server = server
+	r.serving.Go(func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			r.status.Fatal(err)
+		}
+	})
+}
+
+func (r *verifyyouReceiver) consumeMetrics(ctx context.Context, md pmetric.Metrics) (err error) {
+	points := md.DataPointCount() // the pipeline may change md
+	ctx = r.obsrep.StartMetricsOp(ctx)
+	defer func() { r.obsrep.EndMetricsOp(ctx, "verifyyou", points, err) }()
+	return r.nextMetrics.ConsumeMetrics(ctx, md)
+}
+
+// Shutdown stops listening, waits for the requests in flight, flushes the counters and saves the state. It takes 17 s
+// at most.
+func (r *verifyyouReceiver) Shutdown(ctx context.Context) (err error) {
+	r.stopOnce.Do(func() {
+		instances.remove(r.cfg)
+		err = r.stopServer(ctx)
+		r.stopBackground()
+		err = errors.Join(err, r.stopLedger(ctx))
+		r.telemetry.Shutdown()
+	})
+	return err
+}
+
+func (r *verifyyouReceiver) stopServer(ctx context.Context) error {
+	if r.server == nil {
+		return nil
+	}
+	defer r.serving.Wait()
+	drain, cancel := context.WithTimeout(ctx, drainTime)
+	defer cancel()
+	if r.server.Shutdown(drain) == nil {
+		return nil
+	}
+	r.settings.Logger.Warn("Requests were still in flight at the end of the time given to them; they are answered 503")
+	r.deliverer.inFlight.abort()
+	abort, cancel := context.WithTimeout(ctx, abortTime)
+	defer cancel()
+	if r.server.Shutdown(abort) == nil {
+		return nil
+	}
+	return r.server.Close()
+}
+
+// stopLedger flushes a last time, if there was a first, and closes the storage.
+func (r *verifyyouReceiver) stopLedger(ctx context.Context) error {
+	if r.ledger == nil {
+		return nil
+	}
+	var err error
+	if r.server != nil {
+		err = r.flusher.Last(ctx)
+	}
+	return errors.Join(err, r.ledger.close(ctx))
 }

@@ -21,12 +21,17 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/config/configauth"
+	"go.opentelemetry.io/collector/config/confighttp"
+	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/instance"
@@ -293,7 +298,88 @@ func TestOwnTelemetry(t *testing.T) {
 	assert.Equal(t, map[string]int64{"": 1}, r.ownSum("event_header_mismatches"))
 	assert.Equal(t, map[string]int64{"verifyyou.external_tracker": 1, "verifyyou.stage": 1}, r.ownSum("overflow"))
 	metadatatest.AssertEqualReceiverVerifyyouDeliveryDelay(t, r.telemetry,
-		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreTimestamp(), metricdatatest.IgnoreValue(), metricdatatest.IgnoreExemplars())
+		[]metricdata.HistogramDataPoint[float64]{{Attributes: attribute.NewSet(attribute.String("receiver", r.id.String()))}}, metricdatatest.IgnoreTimestamp(), metricdatatest.IgnoreValue(), metricdatatest.IgnoreExemplars())
+}
+
+// TestInvalidFields shows that fields of a wrong type are counted, those of accepted events.
+func TestInvalidFields(t *testing.T) {
+	r := startSinks(t, testConfig())
+	want := map[string]int64{}
+	for field := range metadata.MapAttributeField {
+		want[field] = 0
+	}
+	assert.Len(t, want, 7)
+	assert.Equal(t, want, r.ownSum("invalid_fields"))
+	invalid := []byte(`{"stage": "s", "step": "1", "occurred_at": "yesterday", "trust_score": "high"}`)
+	r.post(invalid)
+	r.post(invalid) // a duplicate
+	r.post([]byte(`{"stage": 1, "step": "1"}`))
+	r.post([]byte(`{"stage": "s", "step": [], "verification_id": 1}`))
+	want["step"], want["occurred_at"], want["trust_score"], want["verification_id"] = 2, 1, 1, 1
+	assert.Equal(t, want, r.ownSum("invalid_fields"))
+}
+
+// TestTwoReceivers shows that the receivers of one Collector have series of their own.
+func TestTwoReceivers(t *testing.T) {
+	tel := componenttest.NewTelemetry()
+	t.Cleanup(func() { assert.NoError(t, tel.Shutdown(context.Background())) })
+	for _, name := range []string{"production", "sandbox"} {
+		set := receivertest.NewNopSettings(metadata.Type)
+		set.ID = component.NewIDWithName(metadata.Type, name)
+		set.TelemetrySettings = tel.NewTelemetrySettings()
+		r := create(t, set, testConfig(), pipelines{logs: consumertest.NewNop()})
+		require.NoError(t, r.Start(t.Context(), &statusHost{}))
+		t.Cleanup(func() { assert.NoError(t, r.Shutdown(context.Background())) })
+	}
+	for _, name := range []string{"requests", "signature_matches", "deliveries_forgotten", "event_header_mismatches", "invalid_fields", "overflow"} {
+		m, err := tel.GetMetric("otelcol_receiver_verifyyou_" + name)
+		require.NoError(t, err)
+		receivers := map[string]int{}
+		for _, dp := range m.Data.(metricdata.Sum[int64]).DataPoints {
+			id, _ := dp.Attributes.Value("receiver")
+			receivers[id.AsString()]++
+		}
+		assert.Len(t, receivers, 2, name)
+		assert.Equal(t, receivers["verifyyou/production"], receivers["verifyyou/sandbox"], name)
+	}
+}
+
+// TestRoute shows that own telemetry of the server has the route, also behind an authentication that hands on a copy of
+// the request.
+func TestRoute(t *testing.T) {
+	id := component.MustNewID("allowall")
+	r := startOn(t, testConfig(func(c *Config) {
+		c.ServerConfig.Auth = configoptional.Some(confighttp.AuthConfig{Config: configauth.Config{AuthenticatorID: id}})
+	}), pipelines{logs: consumertest.NewNop()}, &statusHost{extensions: map[component.ID]component.Component{id: allowAll{}}})
+	r.post([]byte(sampleBody))
+	for _, change := range []func(*http.Request){setPath("/elsewhere/4711"), health(http.MethodGet)} {
+		req := r.request(nil)
+		change(req)
+		r.send(req)
+	}
+	require.NoError(t, r.receiver.Shutdown(t.Context()))
+	names := []string{}
+	for _, span := range r.telemetry.SpanRecorder.Ended() {
+		if span.SpanKind() == trace.SpanKindServer {
+			names = append(names, span.Name())
+		}
+	}
+	assert.ElementsMatch(t, []string{"POST " + testPath, "POST", "GET /healthz"}, names)
+	m, err := r.telemetry.GetMetric("http.server.request.duration")
+	require.NoError(t, err)
+	routes := []string{}
+	for _, dp := range m.Data.(metricdata.Histogram[float64]).DataPoints {
+		route, _ := dp.Attributes.Value("http.route")
+		routes = append(routes, route.AsString())
+	}
+	assert.ElementsMatch(t, []string{testPath, "/healthz", ""}, routes)
+}
+
+// allowAll is an authentication extension that hands on a context of its own.
+type allowAll struct{ component.Component }
+
+func (allowAll) Authenticate(ctx context.Context, _ map[string][]string) (context.Context, error) {
+	return context.WithoutCancel(ctx), nil
 }
 
 // TestDeliveryDelay shows that a clock ahead of ours does not make a delay negative.
@@ -343,9 +429,9 @@ func FuzzHandler(f *testing.F) {
 	cfg := testConfig(func(c *Config) { c.Deduplication.Window = 0 })
 	made, err := NewFactory().CreateLogs(context.Background(), receivertest.NewNopSettings(metadata.Type), cfg, logs)
 	require.NoError(f, err)
-	handler := made.(*verifyyouReceiver)
-	require.NoError(f, handler.Start(context.Background(), componenttest.NewNopHost()))
-	f.Cleanup(func() { assert.NoError(f, handler.Shutdown(context.Background())) })
+	receiver := made.(*verifyyouReceiver)
+	require.NoError(f, receiver.Start(context.Background(), componenttest.NewNopHost()))
+	f.Cleanup(func() { assert.NoError(f, receiver.Shutdown(context.Background())) })
 	f.Fuzz(func(t *testing.T, method, path, encoding, signature, stage string, body []byte) {
 		logs.Reset()
 		if signature == "right" {
@@ -357,7 +443,7 @@ func FuzzHandler(f *testing.F) {
 			Body:   io.NopCloser(bytes.NewReader(body)),
 		}
 		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, req.WithContext(t.Context()))
+		receiver.handler.ServeHTTP(w, req.WithContext(t.Context()))
 		assert.NotZero(t, w.Code)
 		taken := signature == sign(testSecret, body) && method == http.MethodPost && path == testPath &&
 			(encoding == "" || strings.EqualFold(encoding, "identity")) && len(body) <= 65536

@@ -48,7 +48,7 @@ func parseSignature(header http.Header) (mac, error) {
 
 // signingKey computes signatures with one secret. It is safe for concurrent use.
 type signingKey struct {
-	attributes []metric.AddOption // of the secret in own telemetry: its place
+	place []metric.AddOption // of the secret, in own telemetry
 
 	// states has *keyedState: keying one costs more than hashing a body with it.
 	states sync.Pool
@@ -59,9 +59,9 @@ type keyedState struct {
 	sum mac
 }
 
-func newSigningKey(place, secret string) *signingKey {
+func newSigningKey(secret string, place []metric.AddOption) *signingKey {
 	key := []byte(secret)
-	return &signingKey{attributes: with("secret", place), states: sync.Pool{New: func() any {
+	return &signingKey{place: place, states: sync.Pool{New: func() any {
 		return &keyedState{Hash: hmac.New(sha256.New, key)}
 	}}}
 }
@@ -74,14 +74,4 @@ func (k *signingKey) signed(body []byte, claimed *mac) bool {
 	state.Write(body)
 	state.Sum(state.sum[:0])
 	return hmac.Equal(state.sum[:], claimed[:])
-}
-
-// verifySignature returns the key that body was signed with, or errWrongSignature.
-func verifySignature(keys []*signingKey, body []byte, claimed *mac) (*signingKey, error) {
-	for _, k := range keys {
-		if k.signed(body, claimed) {
-			return k, nil
-		}
-	}
-	return nil, errWrongSignature
 }

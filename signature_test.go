@@ -31,15 +31,15 @@ func TestSignatureVectors(t *testing.T) {
 
 		claimed, err := parseSignature(http.Header{signatureHeader: {signature}})
 		require.NoError(t, err)
-		right := newSigningKey("1", secret)
-		keys := []*signingKey{newSigningKey("0", "another"), right}
-		key, err := verifySignature(keys, body, &claimed)
+		right := newSigningKey(secret, nil)
+		keys := ringOf(newSigningKey("another", nil), right)
+		key, err := keys.verify(body, &claimed)
 		require.NoError(t, err, line)
 		assert.Same(t, right, key)
 
-		_, err = verifySignature(keys, append(body, ' '), &claimed)
+		_, err = keys.verify(append(body, ' '), &claimed)
 		require.ErrorIs(t, err, errWrongSignature)
-		_, err = verifySignature(keys[:1], body, &claimed)
+		_, err = ringOf(newSigningKey("another", nil)).verify(body, &claimed)
 		require.ErrorIs(t, err, errWrongSignature)
 	}
 	assert.Equal(t, map[string]int{"openssl": 12, "node": 12, "python": 12}, signers)
@@ -80,9 +80,15 @@ func TestParseSignature(t *testing.T) {
 	}
 }
 
+func ringOf(keys ...*signingKey) *keyring {
+	ring := new(keyring)
+	ring.current.Store(&keys)
+	return ring
+}
+
 // TestSigningKeyConcurrently shows that keyed state is not shared by two requests.
 func TestSigningKeyConcurrently(t *testing.T) {
-	key := newSigningKey("0", testSecret)
+	key := newSigningKey(testSecret, nil)
 	var wg sync.WaitGroup
 	for i := range 16 {
 		body := []byte(strings.Repeat("x", i*100))

@@ -68,7 +68,7 @@ func (c *certificate) renew(t *testing.T) {
 // client returns a client that trusts the certificate and shows those of its own.
 func (c *certificate) client(t *testing.T, own ...tls.Certificate) *http.Client {
 	t.Helper()
-	client := &http.Client{Transport: &http.Transport{
+	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		ForceAttemptHTTP2: true,
 		TLSClientConfig:   &tls.Config{RootCAs: c.pool, Certificates: own, MinVersion: tls.VersionTLS13},
 	}}
@@ -132,7 +132,7 @@ func TestClientCertificates(t *testing.T) {
 	require.Error(t, err)
 	_, err = do(c.client(t), r.overTLS(3))
 	require.Error(t, err)
-	plain, err := do(http.DefaultClient, r.request([]byte(sampleBody)))
+	plain, err := do(client, r.request([]byte(sampleBody)))
 	require.NoError(t, err)
 	assert.Equal(t, 400, plain.status, "no TLS")
 	assert.Equal(t, 1, logs.LogRecordCount())

@@ -58,15 +58,15 @@ func NewMemory(window time.Duration, maxEntries int) *Memory {
 // State is what Begin finds of an event.
 type State int
 
-// An event is new to who must deliver it now, and then call End; or it is under way with another, who may be waited
-// for; or it has been delivered.
+// An event is new to who must deliver it now, and then call End; or it is in flight with another, who may be waited for;
+// or it has been delivered.
 const (
 	New State = iota
-	UnderWay
+	InFlight
 	Delivered
 )
 
-// Begin makes f the delivery of an event at a time, unless that is done or another one is under way, which it returns
+// Begin makes f the delivery of an event at a time, unless that is done or another one is in flight, which it returns
 // then.
 func (m *Memory) Begin(f *Flight, id event.ID, now time.Time) (*Flight, State) {
 	m.mu.Lock()
@@ -79,7 +79,7 @@ func (m *Memory) Begin(f *Flight, id event.ID, now time.Time) (*Flight, State) {
 		if first.ended == nil {
 			first.ended = make(chan struct{})
 		}
-		return first, UnderWay
+		return first, InFlight
 	}
 	f.id = id
 	m.inFlight[id] = f
@@ -103,6 +103,20 @@ func (m *Memory) End(f *Flight, err error, now time.Time) {
 	if f.ended != nil {
 		close(f.ended)
 	}
+}
+
+// Remember remembers an event that was delivered at a time although its delivery has ended with an error. It reports
+// false, and does nothing, if the event has been delivered again since, or is being delivered.
+func (m *Memory) Remember(id event.ID, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forgetOld(now)
+	_, known := m.known[id]
+	if known || m.inFlight[id] != nil {
+		return false
+	}
+	m.remember(id, now)
+	return true
 }
 
 func (m *Memory) remember(id event.ID, now time.Time) {

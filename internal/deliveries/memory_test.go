@@ -40,7 +40,7 @@ func do(m *Memory, n int, now time.Time, deliver func() error) (duplicate bool, 
 	switch state {
 	case Delivered:
 		return true, nil
-	case UnderWay:
+	case InFlight:
 		<-f.Ended()
 		return f.Err() == nil, f.Err()
 	}
@@ -149,7 +149,7 @@ func TestEndedOnce(t *testing.T) {
 	assert.Equal(t, New, state)
 	m.End(abandoned, nil, start)
 	second, state := m.Begin(new(Flight), id(1), start)
-	assert.Equal(t, UnderWay, state)
+	assert.Equal(t, InFlight, state)
 	m.End(second, nil, start)
 	assert.True(t, remembers(m, 1, start))
 }

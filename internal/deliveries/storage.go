@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
@@ -26,6 +27,17 @@ type Range struct {
 // segments returns the names of the first segment that holds the range and of the one after the last.
 func (r Range) segments() (first, end uint64) {
 	return r.Head / segmentSize, (r.Tail + segmentSize - 1) / segmentSize
+}
+
+// Segments are the names of the segments that hold the range.
+func (r Range) Segments() iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		for segment, end := r.segments(); segment < end; segment++ {
+			if !yield(segment) {
+				return
+			}
+		}
+	}
 }
 
 // Changes is what has to be written for storage to hold the whole of a Memory.
@@ -68,7 +80,7 @@ func (m *Memory) encode(segment uint64) []byte {
 }
 
 // errSegment means that a segment is not one that Changes made for the range.
-var errSegment = errors.New("it does not hold what it should")
+var errSegment = errors.New("segment is corrupt")
 
 // Restore makes an empty Memory remember a range that is in storage, of which read returns the segments. With an error
 // it is left empty. What is beyond its bounds is forgotten.

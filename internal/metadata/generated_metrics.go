@@ -45,6 +45,52 @@ var MapAttributeAttribute = map[string]AttributeAttribute{
 	"verifyyou.stage":            AttributeAttributeVerifyyouStage,
 }
 
+// AttributeField specifies the value field attribute.
+type AttributeField int
+
+const (
+	_ AttributeField = iota
+	AttributeFieldExternalID
+	AttributeFieldExternalTracker
+	AttributeFieldOccurredAt
+	AttributeFieldStage
+	AttributeFieldStep
+	AttributeFieldTrustScore
+	AttributeFieldVerificationID
+)
+
+// String returns the string representation of the AttributeField.
+func (av AttributeField) String() string {
+	switch av {
+	case AttributeFieldExternalID:
+		return "external_id"
+	case AttributeFieldExternalTracker:
+		return "external_tracker"
+	case AttributeFieldOccurredAt:
+		return "occurred_at"
+	case AttributeFieldStage:
+		return "stage"
+	case AttributeFieldStep:
+		return "step"
+	case AttributeFieldTrustScore:
+		return "trust_score"
+	case AttributeFieldVerificationID:
+		return "verification_id"
+	}
+	return ""
+}
+
+// MapAttributeField is a helper map of string to AttributeField attribute value.
+var MapAttributeField = map[string]AttributeField{
+	"external_id":      AttributeFieldExternalID,
+	"external_tracker": AttributeFieldExternalTracker,
+	"occurred_at":      AttributeFieldOccurredAt,
+	"stage":            AttributeFieldStage,
+	"step":             AttributeFieldStep,
+	"trust_score":      AttributeFieldTrustScore,
+	"verification_id":  AttributeFieldVerificationID,
+}
+
 // AttributeResult specifies the value result attribute.
 type AttributeResult int
 

@@ -31,6 +31,7 @@ type TelemetryBuilder struct {
 	ReceiverVerifyyouDeliveriesForgotten   metric.Int64ObservableCounter
 	ReceiverVerifyyouDeliveryDelay         metric.Float64Histogram
 	ReceiverVerifyyouEventHeaderMismatches metric.Int64Counter
+	ReceiverVerifyyouInvalidFields         metric.Int64Counter
 	ReceiverVerifyyouOverflow              metric.Int64Counter
 	ReceiverVerifyyouRequests              metric.Int64Counter
 	ReceiverVerifyyouSignatureMatches      metric.Int64Counter
@@ -107,6 +108,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_verifyyou_event_header_mismatches",
 		metric.WithDescription("Authentic events whose unsigned `X-VerifyYou-Event` header differs from the signed stage, which is the one that counts. [Alpha]"),
 		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverVerifyyouInvalidFields, err = builder.meter.Int64Counter(
+		"otelcol_receiver_verifyyou_invalid_fields",
+		metric.WithDescription("Fields of accepted events that had a wrong type and were left out, by field. [Alpha]"),
+		metric.WithUnit("{field}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverVerifyyouOverflow, err = builder.meter.Int64Counter(

@@ -26,6 +26,7 @@ func TestSetupTelemetry(t *testing.T) {
 	}))
 	tb.ReceiverVerifyyouDeliveryDelay.Record(context.Background(), 1)
 	tb.ReceiverVerifyyouEventHeaderMismatches.Add(context.Background(), 1)
+	tb.ReceiverVerifyyouInvalidFields.Add(context.Background(), 1)
 	tb.ReceiverVerifyyouOverflow.Add(context.Background(), 1)
 	tb.ReceiverVerifyyouRequests.Add(context.Background(), 1)
 	tb.ReceiverVerifyyouSignatureMatches.Add(context.Background(), 1)
@@ -36,6 +37,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverVerifyyouEventHeaderMismatches(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverVerifyyouInvalidFields(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverVerifyyouOverflow(t, testTel,

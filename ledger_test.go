@@ -98,7 +98,7 @@ func TestInstanceIDIsKept(t *testing.T) {
 	first := startWith(t, d)
 	first.stop()
 	elsewhere := startWith(t, d, func(c *Config) { c.ServerConfig.NetAddr.Endpoint = "localhost:0" })
-	assert.Equal(t, first.receiver.state.instanceID, elsewhere.receiver.state.instanceID)
+	assert.Equal(t, first.receiver.ledger.instanceID, elsewhere.receiver.ledger.instanceID)
 	elsewhere.stop()
 	mine := "mine"
 	overridden := startWith(t, d, func(c *Config) {
