@@ -14,6 +14,7 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/record"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/version"
 )
 
@@ -27,20 +28,20 @@ func (r *verifyyouReceiver) newCounters(resource pcommon.Resource) *counters.Eve
 	if r.nextMetrics == nil || !events.Enabled {
 		return nil
 	}
-	attributes := make([]string, len(events.EnabledAttributes))
-	for i, a := range events.EnabledAttributes {
-		attributes[i] = string(a)
-	}
-	return counters.NewEvents(counters.Settings{
-		Name:        metadata.MetricsInfo.VerifyyouEvents.Name,
-		Description: "Number of distinct verification events that came.",
-		Unit:        "{event}",
+	return counters.NewEvents(counters.SetSettings{
 		Resource:    resource,
 		Scope:       version.Scope(metadata.ScopeName),
-		Attributes:  attributes,
 		Delta:       r.cfg.IsDelta(),
 		MaxTrackers: r.cfg.MaxExternalTrackers,
 		Trackers:    r.cfg.ExternalTrackers,
+	}, counters.Definition{
+		Name:        metadata.MetricsInfo.VerifyyouEvents.Name,
+		Description: "Number of distinct verification events that came.",
+		Unit:        "{event}",
+		Stage:       counters.Enabled(events.EnabledAttributes, semconv.AttrStage),
+		Outcome:     counters.Enabled(events.EnabledAttributes, semconv.AttrOutcome),
+		Tracker:     counters.Enabled(events.EnabledAttributes, semconv.AttrExternalTracker),
+		Step:        counters.Enabled(events.EnabledAttributes, semconv.AttrStep),
 	}, r.now())
 }
 
