@@ -19,6 +19,8 @@ type Key struct {
 	Stage, Outcome, Tracker string
 	// Step makes none where it is NoStep.
 	Step int64
+	// DroppedOff always makes one: false is a value too.
+	DroppedOff bool
 }
 
 // NoStep is the Step of a key without one.
@@ -28,9 +30,9 @@ const NoStep = -1
 type Definition struct {
 	Name, Description, Unit string
 
-	// Stage, Outcome, Tracker and Step are the names of the attributes for those fields of a Key. The metric has no
-	// attribute for a field whose name is empty.
-	Stage, Outcome, Tracker, Step string
+	// Stage, Outcome, Tracker, Step and DroppedOff are the names of the attributes for those fields of a Key. The metric
+	// has no attribute for a field whose name is empty.
+	Stage, Outcome, Tracker, Step, DroppedOff string
 
 	// Known returns the keys of the series that exist at 0 before anything is counted: for tracker "" from the creation of
 	// the set on, for any other, where Tracker is named, from its first event on. Nil: there are none.
@@ -76,11 +78,14 @@ func (d *Definition) reduce(k Key) Key {
 	if d.Step == "" {
 		k.Step = NoStep
 	}
+	if d.DroppedOff == "" {
+		k.DroppedOff = false
+	}
 	return k
 }
 
 // maxAttributes is how many attributes a key can have.
-const maxAttributes = 4
+const maxAttributes = 5
 
 func (d *Definition) putAttributes(k Key, to pcommon.Map) {
 	to.EnsureCapacity(maxAttributes)
@@ -90,9 +95,12 @@ func (d *Definition) putAttributes(k Key, to pcommon.Map) {
 	if k.Step != NoStep {
 		to.PutInt(d.Step, k.Step)
 	}
+	if d.DroppedOff != "" {
+		to.PutBool(d.DroppedOff, k.DroppedOff)
+	}
 }
 
 // attributeNames tell which attributes a metric has, in the order in which they are stored.
 func (d *Definition) attributeNames() [maxAttributes]string {
-	return [maxAttributes]string{d.Stage, d.Outcome, d.Tracker, d.Step}
+	return [maxAttributes]string{d.Stage, d.Outcome, d.Tracker, d.Step, d.DroppedOff}
 }

@@ -23,11 +23,12 @@ type metricState struct {
 }
 
 type seriesState struct {
-	Stage   string    `json:"stage,omitempty"`
-	Outcome string    `json:"outcome,omitempty"`
-	Tracker string    `json:"tracker,omitempty"`
-	Step    int64     `json:"step"`
-	Start   time.Time `json:"created"`
+	Stage      string    `json:"stage,omitempty"`
+	Outcome    string    `json:"outcome,omitempty"`
+	Tracker    string    `json:"tracker,omitempty"`
+	Step       int64     `json:"step"`
+	DroppedOff bool      `json:"dropped_off,omitempty"`
+	Start      time.Time `json:"created"`
 
 	// Of a sum.
 	Value    int64 `json:"value,omitempty"`
@@ -46,7 +47,7 @@ var ErrOtherSettings = errors.New("metrics were stored with other attributes, bu
 var errInvalidState = errors.New("invalid counter state")
 
 func (s *seriesState) key() Key {
-	return Key{Stage: s.Stage, Outcome: s.Outcome, Tracker: s.Tracker, Step: s.Step}
+	return Key{Stage: s.Stage, Outcome: s.Outcome, Tracker: s.Tracker, Step: s.Step, DroppedOff: s.DroppedOff}
 }
 
 func (s *seriesState) isValid() bool {
@@ -106,7 +107,9 @@ func (t *table[V]) states(fill func(state *seriesState, s *series[V])) []seriesS
 	all := make([]seriesState, len(entries))
 	for i, e := range entries {
 		k := e.key
-		all[i] = seriesState{Stage: k.Stage, Outcome: k.Outcome, Tracker: k.Tracker, Step: k.Step, Start: e.start}
+		all[i] = seriesState{
+			Stage: k.Stage, Outcome: k.Outcome, Tracker: k.Tracker, Step: k.Step, DroppedOff: k.DroppedOff, Start: e.start,
+		}
 		fill(&all[i], e.series)
 	}
 	return all
