@@ -239,50 +239,6 @@ func TestIdleTrackerOfHistogram(t *testing.T) {
 	assert.Contains(t, spans(s.accepted(start.Add(idle+3*time.Hour), false), "trackers"), "")
 }
 
-func TestUpDownCounter(t *testing.T) {
-	for _, delta := range []bool{false, true} {
-		values := map[Key]int64{{Stage: "liveness_started", Step: NoStep}: 3, {Stage: "new", Step: NoStep}: 1}
-		s := newTimed(delta, explicitBuckets)
-		s.AddUpDownCounter(Definition{Name: "active", Stage: semconv.AttrStage, Known: func(tracker string) []Key {
-			return KnownStages(tracker, func(string) string { return "" })
-		}}, func() map[Key]int64 { return values })
-		active := func(md pmetric.Metrics) (pmetric.Sum, map[string]int64) {
-			metrics := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics()
-			got := map[string]int64{}
-			sum := metrics.At(metrics.Len() - 1).Sum()
-			for _, dp := range sum.DataPoints().All() {
-				stage, _ := dp.Attributes().Get(semconv.AttrStage)
-				got[stage.Str()] = dp.IntValue()
-				assert.Equal(t, start, dp.StartTimestamp().AsTime())
-			}
-			return sum, got
-		}
-		sum, got := active(s.refused(at(1)))
-		assert.False(t, sum.IsMonotonic())
-		assert.Equal(t, pmetric.AggregationTemporalityCumulative, sum.AggregationTemporality())
-		assert.Len(t, got, 11)
-		assert.Equal(t, map[string]int64{"liveness_started": 3, "new": 1}, nonzero(got))
-		values = map[Key]int64{{Stage: "liveness_started", Step: NoStep}: 1}
-		_, got = active(s.accepted(at(2), true))
-		assert.Len(t, got, 10)
-		assert.Equal(t, map[string]int64{"liveness_started": 1}, nonzero(got))
-	}
-}
-
-// TestUpDownCounterWithoutStage adds up what has no attribute to tell it apart.
-func TestUpDownCounterWithoutStage(t *testing.T) {
-	s := NewSet(SetSettings{Resource: pcommon.NewResource(), Scope: pcommon.NewInstrumentationScope()}, start)
-	s.AddUpDownCounter(Definition{Name: "active"}, func() map[Key]int64 {
-		return map[Key]int64{{Stage: "a", Step: NoStep}: 3, {Stage: "b", Step: NoStep}: 4}
-	})
-	x := s.Export(at(1), false)
-	defer x.End()
-	dps := x.Metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Sum().DataPoints()
-	require.Equal(t, 1, dps.Len())
-	assert.EqualValues(t, 7, dps.At(0).IntValue())
-	assert.Zero(t, dps.At(0).Attributes().Len())
-}
-
 // stored is the state of a set as it comes back from storage.
 func (s *timed) stored(t *testing.T, now time.Time, commit bool) *State {
 	t.Helper()
