@@ -29,6 +29,7 @@ func (r *verifyyouReceiver) newCounters(resource pcommon.Resource) *counters.Eve
 		return nil
 	}
 	return counters.NewEvents(counters.SetSettings{
+		Logger:      r.settings.Logger,
 		Resource:    resource,
 		Scope:       version.Scope(metadata.ScopeName),
 		Delta:       r.cfg.IsDelta(),

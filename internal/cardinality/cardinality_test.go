@@ -15,7 +15,8 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
 
-var start = time.Date(2026, 6, 9, 17, 0, 0, 0, time.UTC)
+// start has a monotonic reading, as what a clock returns has.
+var start = time.Now()
 
 func TestStages(t *testing.T) {
 	s := NewStages()
@@ -125,4 +126,18 @@ func TestManyAtOnce(t *testing.T) {
 	assert.Equal(t, 5, isNew)
 	assert.Len(t, names, 6, "and the other")
 	assert.Len(t, numbers, MaxUnknownStages)
+}
+
+// TestTrackerSeenInTheFuture shows that a tracker is idle after 7 days, though its last event came while the clock was
+// ahead by a year.
+func TestTrackerSeenInTheFuture(t *testing.T) {
+	trackers := NewTrackers(2, nil)
+	trackers.Admit("ads", start.AddDate(1, 0, 0))
+	evicted := map[string]bool{}
+	evict := func(names map[string]bool) map[string]bool { evicted = names; return names }
+	trackers.EvictIdle(start, evict)
+	trackers.EvictIdle(start.Add(trackerIdle), evict)
+	assert.Empty(t, evicted)
+	trackers.EvictIdle(start.Add(trackerIdle+1), evict)
+	assert.Equal(t, map[string]bool{"ads": true}, evicted)
 }

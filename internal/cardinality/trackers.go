@@ -101,8 +101,12 @@ func (t *Trackers) EvictIdle(now time.Time, evict func(names map[string]bool) ma
 	idle := map[string]bool{}
 	limit := now.Add(-trackerIdle).UnixNano()
 	for name, seen := range t.seen {
-		if seen.Load() < limit {
+		last := seen.Load()
+		switch {
+		case last < limit:
 			idle[name] = true
+		case last > now.UnixNano(): // the clock was ahead: the place would be kept until it has caught up
+			seen.CompareAndSwap(last, now.UnixNano())
 		}
 	}
 	if len(idle) == 0 {

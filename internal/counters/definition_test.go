@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
@@ -35,7 +34,7 @@ func TestDroppedOff(t *testing.T) {
 		semconv.AttrVerificationDroppedOff: {"Bool true": 2, "Bool false": 3},
 	} {
 		newSet := func() (*Set, *Sum) {
-			set := NewSet(SetSettings{Resource: pcommon.NewResource(), Scope: pcommon.NewInstrumentationScope()}, start)
+			set := NewSet(settings(), start)
 			return set, set.AddSum(Definition{Name: "ended", DroppedOff: name})
 		}
 		set, sum := newSet()

@@ -32,7 +32,8 @@ type timed struct {
 
 func newTimed(delta bool, b Buckets) *timed {
 	s := settings()
-	set := NewSet(SetSettings{Resource: s.Resource, Scope: s.Scope, Delta: delta, MaxTrackers: 50}, start)
+	s.Delta = delta
+	set := NewSet(s, start)
 	return &timed{
 		Set: set,
 		byStage: set.AddHistogram(Definition{Name: "stages", Unit: "s", Stage: semconv.AttrStage, Known: func(tracker string) []Key {
@@ -67,7 +68,7 @@ func spans(md pmetric.Metrics, metric string) map[string][]span {
 			for _, v := range dp.Attributes().All() {
 				name = v.Str()
 			}
-			all[name] = append(all[name], span{dp.StartTimestamp().AsTime(), dp.Timestamp().AsTime(), dp.Sum(), dp.BucketCounts().AsRaw()})
+			all[name] = append(all[name], span{timeOf(dp.StartTimestamp()), timeOf(dp.Timestamp()), dp.Sum(), dp.BucketCounts().AsRaw()})
 		}
 	}
 	return all
@@ -156,7 +157,7 @@ func TestHistogramDelta(t *testing.T) {
 			assert.InDelta(t, 8.0, got["a"].Sum(), 0)
 			assert.InDelta(t, 3.0, got["a"].Min(), 0)
 			assert.InDelta(t, 5.0, got["a"].Max(), 0)
-			assert.Equal(t, at(1), got["a"].StartTimestamp().AsTime(), "since the last flush that was accepted")
+			assert.Equal(t, at(1), timeOf(got["a"].StartTimestamp()), "since the last flush that was accepted")
 			assert.Empty(t, pointsOf(t, s.accepted(at(5), false)))
 			s.record("a", 4, at(5))
 			assert.InDelta(t, 4.0, pointsOf(t, s.accepted(at(6), true))["a"].Min(), 0, "not that of before")
@@ -247,6 +248,11 @@ func (s *timed) stored(t *testing.T, now time.Time, commit bool) *State {
 	if commit {
 		x.Commit()
 	}
+	return stored(t, x)
+}
+
+// stored is the state during an export as it comes back from storage.
+func stored(t require.TestingT, x *Export) *State {
 	written, err := json.Marshal(x.State())
 	require.NoError(t, err)
 	var state State
@@ -269,7 +275,7 @@ func TestHistogramRestart(t *testing.T) {
 	assert.InDelta(t, 25.5, got.Sum(), 0)
 	assert.InDelta(t, 0.5, got.Min(), 0)
 	assert.InDelta(t, 20.0, got.Max(), 0)
-	assert.Equal(t, at(0), got.StartTimestamp().AsTime())
+	assert.Equal(t, at(0), timeOf(got.StartTimestamp()))
 }
 
 // TestHistogramRestartDelta keeps a delta that was refused, also one that was under way.

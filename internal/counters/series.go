@@ -35,6 +35,13 @@ type series[V value] struct {
 	counted bool
 }
 
+// startBefore corrects a start that is ahead of the points at a time, since the clock was set back after it.
+func (s *series[V]) startBefore(at time.Time) {
+	if s.start.After(at) {
+		s.start = at.Add(-time.Millisecond)
+	}
+}
+
 // entry is a series with its key.
 type entry[V value] struct {
 	key Key
@@ -88,7 +95,7 @@ func (t *table[V]) updateExisting(key Key, f func(V)) bool {
 func (t *table[V]) create(key Key, now time.Time) *series[V] {
 	s := t.series[key]
 	if s == nil {
-		s = &series[V]{value: t.newValue(), start: now}
+		s = &series[V]{value: t.newValue(), start: wall(now)}
 		t.series[key] = s
 	}
 	return s
@@ -126,6 +133,7 @@ func (t *table[V]) exportSeries(f *flush, write writePoint[V]) {
 	t.exporting = t.entries()
 	for _, e := range t.exporting {
 		e.sampled = e.value.sample(f.delta)
+		e.startBefore(f.now)
 		if f.delta {
 			e.exportDelta(f, write)
 			continue

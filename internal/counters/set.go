@@ -12,6 +12,7 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.uber.org/zap"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
 )
@@ -20,8 +21,13 @@ import (
 // millisecond, Prometheus silently drops one of them.
 const zeroToCount = 2 * time.Millisecond
 
+// maxAhead is how far points may be ahead of the clock, which was set back. NTP corrects a clock by less.
+const maxAhead = time.Minute
+
 // SetSettings are the settings of a Set.
 type SetSettings struct {
+	// Logger is told when the clock was set back. It must not be nil.
+	Logger   *zap.Logger
 	Resource pcommon.Resource
 	Scope    pcommon.InstrumentationScope
 
@@ -86,6 +92,7 @@ func (f *flush) temporality() pmetric.AggregationTemporality {
 
 // NewSet returns a Set without metrics. now is when the known series start.
 func NewSet(settings SetSettings, now time.Time) *Set {
+	now = wall(now)
 	return &Set{settings: settings, created: now, trackers: cardinality.NewTrackers(settings.MaxTrackers, settings.Trackers), exported: now}
 }
 
@@ -158,9 +165,21 @@ func (x *Export) End() {
 	x.set.flushing.Unlock()
 }
 
-// nextStamp returns the time of the next points. It is after that of the last ones, even if the clock was set back.
+// wall strips the monotonic reading of a clock, with which Before and Sub would not see that the clock was set back.
+func wall(now time.Time) time.Time {
+	return now.Round(0)
+}
+
+// nextStamp returns the time of the next points: that of the clock or, if the clock was set back by up to maxAhead or
+// the last flush was just now, a time right after the last points. After a larger step back, points follow the clock: they
+// would stay in the future otherwise. Backends may drop them until the clock has caught up, and then have the values.
 func (s *Set) nextStamp(now time.Time, last bool) time.Time {
-	if earliest := s.stamp.Add(zeroToCount); now.Before(earliest) {
+	now = wall(now)
+	ahead := s.stamp.Sub(now)
+	if ahead > maxAhead {
+		s.settings.Logger.Warn("The clock was set back: backends may ignore metrics until it has passed the time of the last ones",
+			zap.Duration("by", ahead), zap.Time("time_of_last_metrics", s.stamp))
+	} else if earliest := s.stamp.Add(zeroToCount); now.Before(earliest) {
 		now = earliest
 	}
 	s.stamp = now

@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
@@ -53,7 +52,7 @@ func (a *activeSet) flush(t *testing.T, now time.Time, accepted bool) map[string
 		stage, _ := dp.Attributes().Get(semconv.AttrVerificationLastStage)
 		tracker, _ := dp.Attributes().Get(semconv.AttrExternalTracker)
 		got[stage.Str()+"/"+tracker.Str()] = dp.IntValue()
-		assert.Equal(t, now, dp.Timestamp().AsTime())
+		assert.Equal(t, now, timeOf(dp.Timestamp()))
 	}
 	return got
 }
@@ -132,7 +131,7 @@ func TestHistogramByTracker(t *testing.T) {
 			outcome, _ := dp.Attributes().Get(semconv.AttrVerificationOutcome)
 			tracker, _ := dp.Attributes().Get(semconv.AttrExternalTracker)
 			got[outcome.Str()+"/"+tracker.Str()] = dp.BucketCounts().AsRaw()
-			assert.Equal(t, pcommon.Timestamp(start.UnixNano()), dp.StartTimestamp())
+			assert.Equal(t, start, timeOf(dp.StartTimestamp()))
 		}
 		return got
 	}
