@@ -18,6 +18,7 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/deliveries"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/instance"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/state"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/version"
 )
@@ -57,20 +58,21 @@ func (l *ledger) newCounters() *counters.Events {
 	if !l.counts || !events.Enabled {
 		return nil
 	}
-	attributes := make([]string, len(events.EnabledAttributes))
-	for i, a := range events.EnabledAttributes {
-		attributes[i] = string(a)
-	}
-	return counters.NewEvents(counters.Settings{
-		Name:        metadata.MetricsInfo.VerifyyouEvents.Name,
-		Description: "Number of distinct verification events that came.",
-		Unit:        "{event}",
+	return counters.NewEvents(counters.SetSettings{
+		Logger:      l.logger,
 		Resource:    l.resource,
 		Scope:       version.Scope(metadata.ScopeName),
-		Attributes:  attributes,
 		Delta:       l.cfg.IsDelta(),
 		MaxTrackers: l.cfg.MaxExternalTrackers,
 		Trackers:    l.cfg.ExternalTrackers,
+	}, counters.Definition{
+		Name:        metadata.MetricsInfo.VerifyyouEvents.Name,
+		Description: "Number of distinct verification events that came.",
+		Unit:        "{event}",
+		Stage:       counters.Enabled(events.EnabledAttributes, semconv.AttrStage),
+		Outcome:     counters.Enabled(events.EnabledAttributes, semconv.AttrOutcome),
+		Tracker:     counters.Enabled(events.EnabledAttributes, semconv.AttrExternalTracker),
+		Step:        counters.Enabled(events.EnabledAttributes, semconv.AttrStep),
 	}, l.now())
 }
 

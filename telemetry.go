@@ -116,7 +116,7 @@ func (t *telemetry) countInvalidFields(ctx context.Context, names []string) {
 	}
 }
 
-func (t *telemetry) countOverflow(ctx context.Context, o counters.Overflow) {
+func (t *telemetry) countOverflow(ctx context.Context, o counters.Overflowed) {
 	if o.Stage {
 		t.ReceiverVerifyyouOverflow.Add(ctx, 1, t.stageOverflow...)
 	}
