@@ -119,7 +119,6 @@ func (cfg *Config) validateServer() error {
 		{"read_timeout", server.ReadTimeout},
 		{"read_header_timeout", server.ReadHeaderTimeout},
 		{"write_timeout", server.WriteTimeout},
-		{"idle_timeout", server.IdleTimeout},
 	} {
 		if t.value < 0 {
 			errs = append(errs, fmt.Errorf("%s: is negative (%v); use a positive duration, or 0 for no limit", t.key, t.value))

@@ -61,7 +61,6 @@ func TestLoadConfig(t *testing.T) {
 	want.ServerConfig.ReadHeaderTimeout = 1 * time.Second
 	want.ServerConfig.ReadTimeout = 2 * time.Second
 	want.ServerConfig.WriteTimeout = 3 * time.Second
-	want.ServerConfig.IdleTimeout = 4 * time.Second
 	want.ServerConfig.MaxRequestBodySize = 1 << 20
 	want.Path = "/hooks/identity"
 	want.HealthPath = ""
@@ -99,7 +98,6 @@ func TestConfigFaults(t *testing.T) {
 		"no body size":          {map[string]any{"max_request_body_size": 0}, "max_request_body_size: is 0"},
 		"read timeout":          {map[string]any{"read_timeout": "-1s"}, "read_timeout: is negative (-1s)"},
 		"header timeout":        {map[string]any{"read_header_timeout": "-1s"}, "read_header_timeout: is negative"},
-		"idle timeout":          {map[string]any{"idle_timeout": "-1s"}, "idle_timeout: is negative"},
 		"write timeout":         {map[string]any{"write_timeout": "-1s"}, "write_timeout: is negative"},
 		"short write timeout":   {map[string]any{"write_timeout": "1s"}, "write_timeout: is 1s, but the last 1s of it are kept for the answer"},
 		"flush interval":        {map[string]any{"metrics_flush_interval": "-1s"}, "metrics_flush_interval: is -1s; use a positive duration"},
