@@ -61,7 +61,6 @@ func TestLoadConfig(t *testing.T) {
 	want.ServerConfig.ReadHeaderTimeout = 1 * time.Second
 	want.ServerConfig.ReadTimeout = 2 * time.Second
 	want.ServerConfig.WriteTimeout = 3 * time.Second
-	want.ServerConfig.IdleTimeout = 4 * time.Second
 	want.ServerConfig.MaxRequestBodySize = 1 << 20
 	want.Path = "/hooks/identity"
 	want.HealthPath = ""

@@ -47,6 +47,12 @@ func otelcol(t *testing.T, args ...string) *exec.Cmd {
 	return program(t, "run make build first", "../bin/otelcol-verifyyou", args...)
 }
 
+// gatewayOtelcol is the Collector for examples/gateway, of the oldest versions that are supported.
+func gatewayOtelcol(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	return program(t, "run make gateway first", "../bin/otelcol-gateway", args...)
+}
+
 func verifyyougen(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	return program(t, "run make bin/verifyyougen first", "../bin/verifyyougen", args...)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -73,9 +72,7 @@ type member struct {
 
 func (m *member) start() {
 	m.t.Helper()
-	_, err := exec.LookPath("../bin/otelcol-gateway")
-	require.NoError(m.t, err, "run make gateway first")
-	cmd := program(m.t, "run make gateway first", "../bin/otelcol-gateway", m.arguments...)
+	cmd := gatewayOtelcol(m.t, m.arguments...)
 	cmd.Env = append(cmd.Env, m.environment...)
 	m.collector = run(m.t, cmd, m.url)
 	m.waitUntilReady()

@@ -89,13 +89,14 @@ func TestMemoryLimiterProcessor(t *testing.T) {
 	c.stop()
 }
 
-// TestMemoryLimiterExtension shows what the extension answers in the place of the receiver, as for any HTTP receiver.
+// TestMemoryLimiterExtension shows what the extension answers in the place of the receiver, as for any HTTP receiver. Of
+// the Collectors that are built here, the gateway's has it.
 func TestMemoryLimiterExtension(t *testing.T) {
 	dir := t.TempDir()
 	file, url := pipe(t, dir, "    middlewares: [{id: memory_limiter}]", "extensions:"+limiter, `
       exporters: [file/logs]
   extensions: [memory_limiter]`)
-	c := launch(t, file, url)
+	c := run(t, gatewayOtelcol(t, "--config", file), url)
 	require.Eventually(t, func() bool { return get(url+"/healthz") != "" && c.answers(t, sample).StatusCode != http.StatusOK }, deadline, poll)
 	assert.Equal(t, http.StatusTooManyRequests, c.answers(t, sample).StatusCode)
 	c.stop()

@@ -4,6 +4,7 @@
 package schemas
 
 import (
+	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -14,11 +15,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"sigs.k8s.io/json"
-	"sigs.k8s.io/yaml"
 )
 
 // manifests is the objects in examples/kubernetes, one a file.
@@ -57,7 +58,11 @@ func readManifests(t *testing.T) *manifests {
 
 // unmarshal reads a manifest as the API server does: letter case counts, and nothing may be unknown or given twice.
 func unmarshal(text string, object any) error {
-	converted, err := yaml.YAMLToJSONStrict([]byte(text))
+	var content map[string]any
+	if err := yaml.Unmarshal([]byte(text), &content); err != nil {
+		return err
+	}
+	converted, err := stdjson.Marshal(content)
 	if err != nil {
 		return err
 	}
@@ -81,8 +86,8 @@ func TestManifestsAreInKubernetesSchema(t *testing.T) {
 	kinds := map[string]string{}
 	for name := range m.byFile() {
 		var meta struct {
-			APIVersion string `json:"apiVersion"`
-			Kind       string `json:"kind"`
+			APIVersion string `yaml:"apiVersion"`
+			Kind       string
 		}
 		require.NoError(t, yaml.Unmarshal([]byte(readManifest(t, name)), &meta))
 		kinds[name] = meta.APIVersion + " " + meta.Kind
