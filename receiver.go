@@ -131,7 +131,7 @@ func (r *verifyyouReceiver) take(x *exchange) (metadata.AttributeResult, error) 
 		return 0, err
 	}
 	r.telemetry.countMatch(ctx, key)
-	hook.event, hook.notEvent = event.Decode(hook.body)
+	hook.event, hook.notEvent = new(event.Decoder).Decode(hook.body)
 	if hook.notEvent != nil && r.nextLogs == nil {
 		return 0, errMalformed
 	}

@@ -78,7 +78,7 @@ func (e *events) one() plog.Logs {
 	at := scheduleStart.Add(time.Duration(e.next) * time.Microsecond)
 	body := fmt.Appendf(nil, `{"stage": %q, "step": 6, "occurred_at": %q, "verification_id": "ver_%08x", "external_id": "user_%06d", "external_tracker": "campaign-%d", "trust_score": 0.92}`,
 		benchStages[number], at.Format(time.RFC3339Nano), round*together+verification, verification, verification%campaigns)
-	decoded, err := event.Decode(body)
+	decoded, err := new(event.Decoder).Decode(body)
 	require.NoError(e.b, err)
 	return e.builder.Event(&decoded, body, at)
 }
