@@ -111,7 +111,7 @@ func BenchmarkStep(b *testing.B) {
 	r := benchReceiver(b, testConfig(func(c *Config) { c.Deduplication.MaxEntries = remembered }))
 	body := []byte(sampleBody)
 	header := http.Header{"X-Verifyyou-Signature": {sign(testSecret, body)}}
-	e, err := new(event.Decoder).Decode(body)
+	e, err := r.decoder.Decode(body)
 	require.NoError(b, err)
 	now := time.Now()
 	n := 0
@@ -133,7 +133,7 @@ func BenchmarkStep(b *testing.B) {
 			claimed, _ := parseSignature(header)
 			_, _ = verifySignature(*r.keys.Load(), body, &claimed)
 		}},
-		{"decode", func() { _, _ = new(event.Decoder).Decode(body) }},
+		{"decode", func() { _, _ = r.decoder.Decode(body) }},
 		{"convert", func() { r.records.Event(&e, body, now) }},
 		{"remember", func() {
 			flight, _ := r.deliveries.Begin(new(deliveries.Flight), next(), now)

@@ -14,11 +14,12 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/record"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/verificationkey"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/version"
 )
 
-func newRecords(resource pcommon.Resource) *record.Builder {
-	return record.NewBuilder(resource, version.Scope(metadata.ScopeName))
+func newRecords(resource pcommon.Resource, key verificationkey.Key) *record.Builder {
+	return record.NewBuilder(resource, version.Scope(metadata.ScopeName), key)
 }
 
 // newCounters returns the counters of a metrics pipeline, nil where there is none or where it does not want them.

@@ -60,7 +60,7 @@ func (r *verifyyouReceiver) restore(ctx context.Context, host component.Host) er
 // reset makes the records, the memory and the counters, all empty.
 func (r *verifyyouReceiver) reset() {
 	resource := instance.Resource(metadata.NewResourceBuilder(r.cfg.MetricsBuilderConfig.ResourceAttributes), r.state.instanceID)
-	r.records = newRecords(resource)
+	r.records = newRecords(resource, r.cfg.VerificationKey)
 	r.counters = r.newCounters(resource)
 	r.state.deliveries = deliveries.Range{}
 	if d := r.cfg.Deduplication; d.Window > 0 {

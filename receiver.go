@@ -39,6 +39,7 @@ type verifyyouReceiver struct {
 
 	keys       atomic.Pointer[[]*signingKey]
 	bodies     bodies
+	decoder    *event.Decoder
 	records    *record.Builder
 	deliveries *deliveries.Memory // nil: none is remembered
 	counters   *counters.Events   // nil: nothing is counted
@@ -67,6 +68,7 @@ func newReceiver(set receiver.Settings, cfg *Config) (*verifyyouReceiver, error)
 		cfg:       cfg,
 		settings:  set,
 		bodies:    bodies{limit: cfg.ServerConfig.MaxRequestBodySize},
+		decoder:   event.NewDecoder(cfg.Fields),
 		telemetry: tel,
 		obsrep:    obsrep,
 		now:       time.Now,
@@ -131,7 +133,7 @@ func (r *verifyyouReceiver) take(x *exchange) (metadata.AttributeResult, error) 
 		return 0, err
 	}
 	r.telemetry.countMatch(ctx, key)
-	hook.event, hook.notEvent = new(event.Decoder).Decode(hook.body)
+	hook.event, hook.notEvent = r.decoder.Decode(hook.body)
 	if hook.notEvent != nil && r.nextLogs == nil {
 		return 0, errMalformed
 	}

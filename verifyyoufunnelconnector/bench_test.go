@@ -20,6 +20,7 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/record"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/verificationkey"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/version"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
 )
@@ -68,7 +69,7 @@ func newEvents(b *testing.B) *events {
 	resource := pcommon.NewResource()
 	resource.Attributes().PutStr("service.name", "verifyyou")
 	resource.Attributes().PutStr("service.instance.id", "1f3f5a02-5f0a-5a4b-9b57-0c9d5f6d7a11")
-	return &events{b: b, builder: record.NewBuilder(resource, version.Scope("receiver"))}
+	return &events{b: b, builder: record.NewBuilder(resource, version.Scope("receiver"), verificationkey.Default())}
 }
 
 // one returns the next event, of a thousand verifications in turn, ten events of each.
