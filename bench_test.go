@@ -111,7 +111,7 @@ func BenchmarkStep(b *testing.B) {
 	r := benchReceiver(b, testConfig(func(c *Config) { c.Deduplication.MaxEntries = remembered }))
 	body := []byte(sampleBody)
 	header := http.Header{"X-Verifyyou-Signature": {sign(testSecret, body)}}
-	e, err := event.Decode(body)
+	e, err := r.handler.decoder.Decode(body)
 	require.NoError(b, err)
 	now := time.Now()
 	n := 0
@@ -133,7 +133,7 @@ func BenchmarkStep(b *testing.B) {
 			claimed, _ := parseSignature(header)
 			_, _ = r.keys.verify(body, &claimed)
 		}},
-		{"decode", func() { _, _ = event.Decode(body) }},
+		{"decode", func() { _, _ = r.handler.decoder.Decode(body) }},
 		{"convert", func() { r.deliverer.records.Event(&e, body, now) }},
 		{"remember", func() {
 			flight, _ := r.ledger.memory.Begin(new(deliveries.Flight), next(), now)

@@ -15,6 +15,7 @@ import (
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/pdatatest/pmetrictest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/confmap/confmaptest"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
@@ -24,7 +25,8 @@ import (
 var update = flag.Bool("update", false, "write what comes out as what is expected in testdata/cases")
 
 // TestCases posts the request of each folder in testdata/cases and compares what comes out. A request is a body as
-// VerifyYou could send it, to the byte; counters come out as deltas, which are empty for what is not counted.
+// VerifyYou could send it, to the byte; counters come out as deltas, which are empty for what is not counted. Where there
+// is a config.yaml, the receiver is configured with it.
 func TestCases(t *testing.T) {
 	requests, err := filepath.Glob("testdata/cases/*/request")
 	require.NoError(t, err)
@@ -35,6 +37,7 @@ func TestCases(t *testing.T) {
 			body, err := os.ReadFile(request)
 			require.NoError(t, err)
 			r := startSinks(t, testConfig(func(c *Config) {
+				configureCase(t, filepath.Join(folder, "config.yaml"), c)
 				c.MetricsTemporality = metricsconfig.Delta
 				// The rest of the host's name would be in the expected files.
 				instance := "00000000-0000-5000-8000-000000000000"
@@ -49,6 +52,16 @@ func TestCases(t *testing.T) {
 			compareMetrics(t, filepath.Join(folder, "metrics.yaml"), r.metrics.AllMetrics())
 		})
 	}
+}
+
+func configureCase(t *testing.T, file string, c *Config) {
+	t.Helper()
+	if _, err := os.Stat(file); err != nil {
+		return
+	}
+	conf, err := confmaptest.LoadConf(file)
+	require.NoError(t, err)
+	require.NoError(t, conf.Unmarshal(c))
 }
 
 func compareAnswer(t *testing.T, file, got string) {

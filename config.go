@@ -19,6 +19,8 @@ import (
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/record"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/verificationkey"
 )
 
 // Config is the configuration of the verifyyou receiver.
@@ -44,6 +46,12 @@ type Config struct {
 
 	// Config is about counters, and the storage for them and for the deliveries that are remembered.
 	metricsconfig.Config `mapstructure:",squash"`
+
+	// Fields names further top-level fields of events that records keep as attributes.
+	Fields []string `mapstructure:"fields"`
+
+	// VerificationKey is the attributes from which a record's trace id is made: the key of the funnel.
+	VerificationKey verificationkey.Key `mapstructure:"verification_key"`
 
 	// MetricsBuilderConfig has the settings of each metric and resource attribute.
 	MetricsBuilderConfig metadata.MetricsBuilderConfig `mapstructure:",squash"`
@@ -81,6 +89,7 @@ func createDefaultConfig() component.Config {
 		HealthPath:           "/healthz",
 		Deduplication:        DeduplicationConfig{Window: 72 * time.Hour, MaxEntries: 100_000},
 		Config:               metricsconfig.Default(),
+		VerificationKey:      verificationkey.Default(),
 		MetricsBuilderConfig: metadata.NewDefaultMetricsBuilderConfig(),
 	}
 }
@@ -100,6 +109,8 @@ func (cfg *Config) Validate() error {
 		cfg.validateSecrets(),
 		cfg.validateDeduplication(),
 		cfg.Faults(),
+		record.ValidateFields("fields", cfg.Fields),
+		cfg.VerificationKey.Validate("verification_key"),
 		cfg.validateGenerated(),
 	)
 }

@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/collector/confmap/confmaptest"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/verificationkey"
 )
 
 // load reads a configuration as the Collector does, up to its validation.
@@ -57,6 +58,8 @@ func TestLoadConfig(t *testing.T) {
 	assert.Equal(t, 100_000, cfg.Deduplication.MaxEntries)
 
 	all := read("verifyyou/all")
+	want.Fields = []string{"session_id", "group"}
+	want.VerificationKey = verificationkey.Key{"verifyyou.session_id"}
 	want.ServerConfig.NetAddr.Endpoint = "0.0.0.0:8443"
 	want.ServerConfig.ReadHeaderTimeout = 1 * time.Second
 	want.ServerConfig.ReadTimeout = 2 * time.Second
@@ -118,6 +121,10 @@ func TestConfigFaults(t *testing.T) {
 		"compression":           {map[string]any{"compression_algorithms": []any{"gzip"}}, "compression_algorithms: cannot be set"},
 		"no compression":        {map[string]any{"compression_algorithms": []any{}}, "compression_algorithms: cannot be set"},
 		"null compression":      {map[string]any{"compression_algorithms": nil}, "compression_algorithms: cannot be set"},
+		"field twice":           {map[string]any{"fields": []any{"group", "group"}}, `fields::1: "group" is there twice; remove it`},
+		"known field":           {map[string]any{"fields": []any{"stage"}}, `fields::0: verifyyou.stage is an attribute already; remove "stage"`},
+		"empty key":             {map[string]any{"verification_key": []any{}}, "verification_key: is empty"},
+		"empty key attribute":   {map[string]any{"verification_key": []any{"a", ""}}, "verification_key::1: is empty"},
 		"unknown key":           {map[string]any{"singing_secrets": secret}, "singing_secrets"},
 		"window":                {map[string]any{"deduplication": map[string]any{"window": "-1s"}}, "deduplication::window: is negative (-1s)"},
 		"entries":               {map[string]any{"deduplication": map[string]any{"max_entries": -1}}, "deduplication::max_entries: is -1"},
@@ -141,11 +148,11 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	_, err := load(t, map[string]any{
 		"endpoint": "", "path": "x", "health_path": "y", "max_request_body_size": -1, "read_timeout": "-1s",
 		"signing_secrets": []any{"", " a"}, "metrics_flush_interval": "0s", "metrics_temporality": "z",
-		"max_external_trackers": -1, "compression_algorithms": []any{"gzip"},
+		"max_external_trackers": -1, "fields": []any{""}, "verification_key": []any{"", ""}, "compression_algorithms": []any{"gzip"},
 	})
 	for _, key := range []string{
 		"endpoint:", "path:", "health_path:", "max_request_body_size:", "read_timeout:", "signing_secrets::0:", "signing_secrets::1:",
-		"metrics_flush_interval:", "metrics_temporality:", "max_external_trackers:", "compression_algorithms:",
+		"fields::0:", "verification_key::0:", "verification_key::1:", "metrics_flush_interval:", "metrics_temporality:", "max_external_trackers:", "compression_algorithms:",
 	} {
 		require.ErrorContains(t, err, key)
 	}

@@ -24,6 +24,7 @@ type handler struct {
 
 	keys      *keyring
 	bodies    bodies
+	decoder   *event.Decoder
 	deliverer *deliverer
 	telemetry *telemetry
 	logger    *zap.Logger
@@ -118,7 +119,7 @@ func (h *handler) verify(req *http.Request, w *webhook, claimed *mac) error {
 }
 
 func (h *handler) decode(req *http.Request, w *webhook) {
-	w.event, w.notEvent = event.Decode(w.body)
+	w.event, w.notEvent = h.decoder.Decode(w.body)
 	if name := req.Header[eventHeader]; w.notEvent == nil && len(name) > 0 && name[0] != w.event.Stage {
 		h.telemetry.countHeaderMismatch(req.Context())
 	}

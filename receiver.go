@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/collector/receiver/receiverhelper"
 	"go.uber.org/zap"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/flush"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/instance"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
@@ -186,7 +187,7 @@ func (r *verifyyouReceiver) makeFlusher() {
 func (r *verifyyouReceiver) startDeliverer() {
 	r.deliverer = &deliverer{
 		logs:    r.nextLogs,
-		records: record.NewBuilder(r.ledger.resource, version.Scope(metadata.ScopeName)),
+		records: record.NewBuilder(r.ledger.resource, version.Scope(metadata.ScopeName), r.cfg.VerificationKey),
 		ledger:  r.ledger,
 		obsrep:  r.obsrep,
 		logger:  r.settings.Logger,
@@ -203,6 +204,7 @@ func (r *verifyyouReceiver) startServer(ctx context.Context, host component.Host
 		healthPath: r.cfg.HealthPath,
 		keys:       r.keys,
 		bodies:     bodies{limit: r.cfg.ServerConfig.MaxRequestBodySize},
+		decoder:    event.NewDecoder(r.cfg.Fields),
 		deliverer:  r.deliverer,
 		telemetry:  r.telemetry,
 		logger:     r.settings.Logger,

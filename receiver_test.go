@@ -97,7 +97,7 @@ func TestBodiesAreNotMixedUp(t *testing.T) {
 	wg.Wait()
 	for _, logs := range r.logs.AllLogs() {
 		lr := onlyRecord(logs)
-		e, err := event.Decode([]byte(lr.Body().Str()))
+		e, err := new(event.Decoder).Decode([]byte(lr.Body().Str()))
 		require.NoError(t, err)
 		assert.Equal(t, e.VerificationID, attributeOf(lr.Attributes(), "verifyyou.verification_id"))
 	}

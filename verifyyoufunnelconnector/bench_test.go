@@ -20,6 +20,7 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/record"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/verificationkey"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/version"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
 )
@@ -68,7 +69,7 @@ func newEvents(b *testing.B) *events {
 	resource := pcommon.NewResource()
 	resource.Attributes().PutStr("service.name", "verifyyou")
 	resource.Attributes().PutStr("service.instance.id", "1f3f5a02-5f0a-5a4b-9b57-0c9d5f6d7a11")
-	return &events{b: b, builder: record.NewBuilder(resource, version.Scope("receiver"))}
+	return &events{b: b, builder: record.NewBuilder(resource, version.Scope("receiver"), verificationkey.Default())}
 }
 
 // one returns the next event, of a thousand verifications in turn, ten events of each.
@@ -78,7 +79,7 @@ func (e *events) one() plog.Logs {
 	at := scheduleStart.Add(time.Duration(e.next) * time.Microsecond)
 	body := fmt.Appendf(nil, `{"stage": %q, "step": 6, "occurred_at": %q, "verification_id": "ver_%08x", "external_id": "user_%06d", "external_tracker": "campaign-%d", "trust_score": 0.92}`,
 		benchStages[number], at.Format(time.RFC3339Nano), round*together+verification, verification, verification%campaigns)
-	decoded, err := event.Decode(body)
+	decoded, err := new(event.Decoder).Decode(body)
 	require.NoError(e.b, err)
 	return e.builder.Event(&decoded, body, at)
 }

@@ -8,11 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"strconv"
-	"strings"
-	"time"
-	"unicode/utf8"
 
 	"github.com/go-faster/jx"
 )
@@ -25,14 +20,26 @@ var (
 	ErrNoStage = errors.New("no stage")
 )
 
+// Decoder reads events from the bodies of requests. The zero value knows the documented fields only. It is safe for
+// concurrent use.
+type Decoder struct {
+	further []string
+}
+
+// NewDecoder returns a Decoder that also keeps top-level fields of the given names, which ValidateFields has checked.
+func NewDecoder(further []string) *Decoder {
+	return &Decoder{further: further}
+}
+
 // Decode reads an event from the body of a request, which it does not keep. Names of fields are exact, of duplicate
-// ones the last counts, unknown ones are passed over.
+// ones the last counts, unknown ones are passed over. Two dialects of JSON are understood: a byte order mark before
+// the body, and NaN, Infinity and -Infinity, which count as values of a wrong type.
 //
 // With an error, ErrNotObject or ErrNoStage, the event is not one that can be counted, but what was understood of it
 // and its ID are still returned.
-func Decode(body []byte) (Event, error) {
-	var f fields
-	if err := f.scan(body); err != nil {
+func (d *Decoder) Decode(body []byte) (Event, error) {
+	f := d.fields()
+	if err := f.read(body); err != nil {
 		return Event{ID: bodyID(body)}, err
 	}
 	e := f.event()
@@ -51,6 +58,16 @@ func Decode(body []byte) (Event, error) {
 // fields holds the value of each field as raw JSON, as it stands in the body; nil where missing, null or empty.
 type fields struct {
 	stage, step, occurredAt, verificationID, externalID, externalTracker, trustScore []byte
+
+	furtherNames []string
+	further      [][]byte // by place in furtherNames
+}
+
+func (d *Decoder) fields() fields {
+	if len(d.further) == 0 {
+		return fields{}
+	}
+	return fields{furtherNames: d.further, further: make([][]byte, len(d.further))}
 }
 
 func (f *fields) named(name []byte) *[]byte {
@@ -70,7 +87,33 @@ func (f *fields) named(name []byte) *[]byte {
 	case FieldTrustScore:
 		return &f.trustScore
 	}
+	for i, further := range f.furtherNames {
+		if string(name) == further {
+			return &f.further[i]
+		}
+	}
 	return nil
+}
+
+const byteOrderMark = "\uFEFF"
+
+// read takes the fields out of a body. Only a body that is not JSON is looked at for the dialects of some writers.
+func (f *fields) read(body []byte) error {
+	body = bytes.TrimPrefix(body, []byte(byteOrderMark))
+	err := f.scan(body)
+	if err == nil {
+		return nil
+	}
+	standIn := replaceNonFinite(body)
+	if standIn == nil {
+		return err
+	}
+	clear(f.further)
+	*f = fields{furtherNames: f.furtherNames, further: f.further}
+	err = f.scan(standIn)
+	// The fields are parts of standIn. An identity is made of fields as they were sent, so they must be that again.
+	copy(standIn, body)
+	return err
 }
 
 func (f *fields) scan(body []byte) error {
@@ -132,114 +175,8 @@ func (f *fields) event() Event {
 	check(FieldExternalID, decodeString(f.externalID, &e.ExternalID))
 	check(FieldExternalTracker, decodeString(f.externalTracker, &e.ExternalTracker))
 	check(FieldTrustScore, decodeFloat(f.trustScore, &e.TrustScore))
+	for i, raw := range f.further {
+		e.addFurther(f.furtherNames[i], raw)
+	}
 	return e
-}
-
-// decodeString, and likewise the functions below, sets *to from a raw JSON value and reports whether its type was
-// right. A nil value is right and sets nothing.
-func decodeString(raw []byte, to *string) bool {
-	if raw == nil {
-		return true
-	}
-	if raw[0] != '"' {
-		return false
-	}
-	if text := inQuotes(raw); text != nil && utf8.Valid(text) {
-		*to = string(text)
-		return true
-	}
-	s, err := jx.DecodeBytes(raw).Str()
-	if err != nil {
-		return false
-	}
-	*to = strings.ToValidUTF8(s, "\uFFFD")
-	return true
-}
-
-// inQuotes returns the text of a JSON string, nil where it is not written as it is.
-func inQuotes(raw []byte) []byte {
-	if len(raw) < 2 || raw[0] != '"' || bytes.IndexByte(raw, '\\') >= 0 {
-		return nil
-	}
-	return raw[1 : len(raw)-1]
-}
-
-// decodeStage takes the name of a documented stage from the table, where it is already.
-func decodeStage(raw []byte, to *string) bool {
-	if s, ok := documented[string(inQuotes(raw))]; ok {
-		*to = s.name
-		return true
-	}
-	return decodeString(raw, to)
-}
-
-func decodeFloat(raw []byte, to *Number[float64]) bool {
-	if raw == nil {
-		return true
-	}
-	f, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil {
-		return false
-	}
-	*to = Number[float64]{Value: f, Valid: true}
-	return true
-}
-
-// decodeInt takes 6.0 and 6e0 for 6, since JSON does not tell integers from other numbers.
-func decodeInt(raw []byte, to *Number[int64]) bool {
-	if raw == nil {
-		return true
-	}
-	if i, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
-		*to = Number[int64]{Value: i, Valid: true}
-		return true
-	}
-	const exact = 1 << 53 // beyond it a float64 skips integers
-	f, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil || f != math.Trunc(f) || math.Abs(f) > exact {
-		return false
-	}
-	*to = Number[int64]{Value: int64(f), Valid: true}
-	return true
-}
-
-// An OpenTelemetry timestamp counts nanoseconds since 1970, and 0 means that there is none; time.Time converts to
-// that until 2262.
-var (
-	minTime = time.Unix(0, 1)
-	maxTime = time.Unix(0, math.MaxInt64)
-)
-
-func decodeTime(raw []byte, to *time.Time) bool {
-	if raw == nil {
-		return true
-	}
-	var t time.Time
-	if err := t.UnmarshalText(inQuotes(raw)); err != nil { // which takes RFC 3339 as it is mostly written, and no string
-		var s string
-		if !decodeString(raw, &s) {
-			return false
-		}
-		if t, err = parseTime(s); err != nil {
-			return false
-		}
-	}
-	if t.Before(minTime) || t.After(maxTime) {
-		return false
-	}
-	*to = t
-	return true
-}
-
-// parseTime parses an RFC 3339 time, in which T and Z may be small letters and T a space (section 5.6), or one
-// without offset, which is UTC. Digits of the fraction beyond nanoseconds are dropped.
-func parseTime(s string) (time.Time, error) {
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t, nil
-	}
-	s = strings.Replace(strings.ToUpper(s), " ", "T", 1)
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t, nil
-	}
-	return time.Parse("2006-01-02T15:04:05", s)
 }

@@ -34,8 +34,14 @@ type Event struct {
 	ExternalTracker string
 	TrustScore      Number[float64]
 
-	// InvalidFields names the fields that were there with a wrong type, in the order of the Field constants.
+	// Further are the fields that the Decoder was told to keep beside these, in the order in which it was told.
+	Further []Further
+
+	// InvalidFields names the documented fields that were there with a wrong type, in the order of the Field constants.
 	InvalidFields []string
+
+	// InvalidFurther names the further fields whose values are not JSON or cannot be kept, in the Decoder's order.
+	InvalidFurther []string
 
 	// ID is the same for every delivery of the same event, on every replica.
 	ID ID

@@ -13,20 +13,20 @@ import (
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/verificationkey"
 )
-
-// maxAttributes is how many attributes an event without invalid fields can have.
-const maxAttributes = 8
 
 // Builder makes log records that share a resource and a scope. It is safe for concurrent use.
 type Builder struct {
 	resource pcommon.Resource
 	scope    pcommon.InstrumentationScope
+	key      verificationkey.Key
 }
 
-// NewBuilder returns a Builder for the resource and scope, neither of which may change from here on.
-func NewBuilder(resource pcommon.Resource, scope pcommon.InstrumentationScope) *Builder {
-	return &Builder{resource: resource, scope: scope}
+// NewBuilder returns a Builder for the resource and scope, neither of which may change from here on. The key is of
+// the attributes from which a record's trace id is made.
+func NewBuilder(resource pcommon.Resource, scope pcommon.InstrumentationScope, key verificationkey.Key) *Builder {
+	return &Builder{resource: resource, scope: scope, key: key}
 }
 
 // Event makes the record of an event from what was decoded of it, its body and the time when it was read. It keeps
@@ -36,6 +36,7 @@ func (b *Builder) Event(e *event.Event, body []byte, received time.Time) plog.Lo
 	lr.SetEventName(eventName(e.Stage))
 	setSeverity(lr, severityOf(e.Outcome()))
 	lr.Attributes().PutStr(semconv.AttrOutcome, string(e.Outcome()))
+	b.setTraceID(lr)
 	return logs
 }
 
@@ -45,7 +46,13 @@ func (b *Builder) Unrecognized(e *event.Event, body []byte, received time.Time, 
 	lr.SetEventName(semconv.EventUnrecognized)
 	setSeverity(lr, plog.SeverityNumberError)
 	lr.Attributes().PutStr(semconv.AttrDecodeError, reason.Error())
+	b.setTraceID(lr)
 	return logs
+}
+
+// setTraceID comes when all attributes are there: the funnel, which makes the same id, sees them all.
+func (b *Builder) setTraceID(lr plog.LogRecord) {
+	lr.SetTraceID(b.key.TraceID(lr.Attributes()))
 }
 
 // record makes what all records have in common.
@@ -75,28 +82,8 @@ func setBody(v pcommon.Value, body []byte) {
 	v.SetEmptyBytes().FromRaw(body)
 }
 
-func setAttributes(attrs pcommon.Map, e *event.Event) {
-	attrs.EnsureCapacity(maxAttributes)
-	attrs.PutStr(semconv.AttrLogRecordUID, e.ID.String())
-	semconv.PutString(attrs, semconv.AttrStage, e.Stage)
-	if e.Step.Valid {
-		attrs.PutInt(semconv.AttrStep, e.Step.Value)
-	}
-	semconv.PutString(attrs, semconv.AttrVerificationID, e.VerificationID)
-	semconv.PutString(attrs, semconv.AttrExternalID, e.ExternalID)
-	semconv.PutString(attrs, semconv.AttrExternalTracker, e.ExternalTracker)
-	if e.TrustScore.Valid {
-		attrs.PutDouble(semconv.AttrTrustScore, e.TrustScore.Value)
-	}
-	if len(e.InvalidFields) > 0 {
-		names := attrs.PutEmptySlice(semconv.AttrInvalidFields)
-		for _, name := range e.InvalidFields {
-			names.AppendEmpty().SetStr(name)
-		}
-	}
-}
-
-// eventNames are those of the documented stages.
+// eventNames are those of the documented stages. An unknown one has no name of its own, as event names are meant to be
+// few (OpenTelemetry semantic conventions, events).
 var eventNames = func() map[string]string {
 	m := map[string]string{}
 	for _, stage := range event.Stages() {
@@ -109,7 +96,7 @@ func eventName(stage string) string {
 	if name, ok := eventNames[stage]; ok {
 		return name
 	}
-	return semconv.Prefix + stage
+	return semconv.EventUnknownStage
 }
 
 func severityOf(o event.Outcome) plog.SeverityNumber {

@@ -54,27 +54,36 @@ func (k Key) Validate(setting string) error {
 // Name returns what names the verification of a record with attributes, at most 65,535 bytes. A missing attribute
 // counts as empty. It reports false if all are.
 func (k Key) Name(attrs pcommon.Map) (name string, ok bool) {
-	values := make([]string, len(k))
-	for i, attribute := range k {
-		if v, found := attrs.Get(attribute); found {
-			values[i] = Shorten(v.AsString())
-			ok = ok || values[i] != ""
-		}
-	}
-	return join(values), ok
+	var scratch [256]byte
+	in, ok := k.appendName(scratch[:0], attrs)
+	return string(in), ok
 }
 
-// join makes one string of values, from which Values takes them again. A single value is its own name.
-func join(values []string) string {
-	if len(values) == 1 {
-		return values[0]
+// TraceID returns the TraceID of the verification of a record with attributes, for which it needs no memory where
+// these are strings of the usual lengths. It is zero where Name reports false.
+func (k Key) TraceID(attrs pcommon.Map) pcommon.TraceID {
+	var scratch [256]byte
+	name, ok := k.appendName(scratch[:0], attrs)
+	if !ok {
+		return pcommon.TraceID{}
 	}
-	var name []byte
-	for _, v := range values {
-		name = binary.AppendUvarint(name, uint64(len(v)))
-		name = append(name, v...)
+	return traceID(name)
+}
+
+// appendName appends a name from which Values takes the values again. A single value is its own name.
+func (k Key) appendName(name []byte, attrs pcommon.Map) (_ []byte, ok bool) {
+	for _, attribute := range k {
+		value := ""
+		if v, found := attrs.Get(attribute); found {
+			value = Shorten(v.AsString())
+		}
+		ok = ok || value != ""
+		if len(k) > 1 {
+			name = binary.AppendUvarint(name, uint64(len(value)))
+		}
+		name = append(name, value...)
 	}
-	return string(name)
+	return name, ok
 }
 
 // Values returns the values that a name was made of, in the order of the key.
@@ -93,8 +102,12 @@ func (k Key) Values(name string) []string {
 }
 
 // TraceID returns the id of the trace of the verification with a name, and of its records: 128 bits of a SHA-256.
-func TraceID(name string) (id pcommon.TraceID) {
-	sum := digest.Sum("", "trace", name)
+func TraceID(name string) pcommon.TraceID {
+	return traceID([]byte(name))
+}
+
+func traceID(name []byte) (id pcommon.TraceID) {
+	sum := digest.Sum("", []byte("trace"), name)
 	copy(id[:], sum[:])
 	return id
 }
