@@ -20,13 +20,11 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 )
 
-// What can become of a request, beside the errors of the pipelines.
+// What can become of a request, beside the errors of the pipeline and those of signature.go and body.go.
 var (
 	errNotFound            = errors.New("path not found")
 	errMethodNotAllowed    = errors.New("method not allowed")
 	errUnsupportedEncoding = errors.New("content encoding not supported")
-	errTooLarge            = errors.New("body too large")
-	errIncomplete          = errors.New("incomplete body")
 	errMalformed           = errors.New("no event in the body, and no logs pipeline to keep it")
 	errTimeout             = errors.New("the pipeline took too long")
 	errClientLeft          = errors.New("the client left")

@@ -13,6 +13,11 @@ import (
 	"time"
 )
 
+var (
+	errTooLarge   = errors.New("body too large")
+	errIncomplete = errors.New("incomplete body")
+)
+
 // maxPooledBody bounds what the pool holds on to; events are far smaller.
 const maxPooledBody = 64 << 10
 
@@ -22,21 +27,21 @@ type bodies struct {
 	pool  sync.Pool
 }
 
-// body is a buffer and a reader for it, which would be allocated for each request otherwise.
-type body struct {
+// bodyBuffer is a buffer and a reader for it, which would be allocated for each request otherwise.
+type bodyBuffer struct {
 	bytes.Buffer
 	limited io.LimitedReader
 }
 
 // read returns the whole body of a request, errTooLarge or errIncomplete. It belongs to the caller until it is released.
 // The buffer grows as the body comes: a stranger who only says how much is to come gets no memory for it.
-func (b *bodies) read(req *http.Request) (*body, error) {
+func (b *bodies) read(req *http.Request) (*bodyBuffer, error) {
 	if req.ContentLength > b.limit {
 		return nil, errTooLarge
 	}
-	buf, ok := b.pool.Get().(*body)
+	buf, ok := b.pool.Get().(*bodyBuffer)
 	if !ok {
-		buf = new(body)
+		buf = new(bodyBuffer)
 	}
 	if err := buf.fill(req.Body, b.limit); err != nil {
 		b.release(buf)
@@ -45,7 +50,7 @@ func (b *bodies) read(req *http.Request) (*body, error) {
 	return buf, nil
 }
 
-func (b *body) fill(from io.Reader, limit int64) error {
+func (b *bodyBuffer) fill(from io.Reader, limit int64) error {
 	b.limited = io.LimitedReader{R: from, N: limit + 1}
 	switch n, err := b.ReadFrom(&b.limited); {
 	case n > limit:
@@ -57,7 +62,7 @@ func (b *body) fill(from io.Reader, limit int64) error {
 }
 
 // release takes a body back. Nobody may use its bytes from here on.
-func (b *bodies) release(buf *body) {
+func (b *bodies) release(buf *bodyBuffer) {
 	if buf.Cap() > maxPooledBody {
 		return
 	}

@@ -23,6 +23,9 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/verificationkey"
 )
 
+// answerTime is what is left of write_timeout for the answer when a pipeline takes too long.
+const answerTime = time.Second
+
 // Config is the configuration of the verifyyou receiver.
 type Config struct {
 	// ServerConfig is the HTTP server that takes the webhooks. CompressionAlgorithms cannot be set: a signature is

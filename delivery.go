@@ -15,30 +15,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/deliveries"
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/guard"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/record"
 )
-
-// answerTime is what is left of write_timeout for the answer when a pipeline takes too long.
-const answerTime = time.Second
-
-// webhook is what an authentic request has brought.
-type webhook struct {
-	body     []byte // valid until the request is answered
-	received time.Time
-	event    event.Event
-	notEvent error // why there is no event in the body, nil where there is
-}
-
-// result is that of a request whose webhook the pipeline takes.
-func (w *webhook) result() metadata.AttributeResult {
-	if w.notEvent != nil {
-		return metadata.AttributeResultUnrecognized
-	}
-	return metadata.AttributeResultAccepted
-}
 
 // deliverer takes each event through the logs pipeline once. It is safe for concurrent use.
 type deliverer struct {

@@ -57,7 +57,7 @@ func (s *sharedReceivers) loadOrCreate(set receiver.Settings, cfg *Config) (*ver
 	if r, ok := s.byConfig[cfg]; ok {
 		return r, nil
 	}
-	r, err := newReceiver(set, cfg)
+	r, err := newReceiver(set, cfg, func() { s.remove(cfg) })
 	if err != nil {
 		return nil, err
 	}

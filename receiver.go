@@ -47,6 +47,7 @@ type verifyyouReceiver struct {
 	telemetry   *telemetry
 	obsrep      *receiverhelper.ObsReport
 	now         func() time.Time
+	forget      func()
 
 	startOnce, stopOnce sync.Once
 	startErr            error
@@ -65,7 +66,8 @@ type verifyyouReceiver struct {
 	stopBackground context.CancelFunc
 }
 
-func newReceiver(set receiver.Settings, cfg *Config) (*verifyyouReceiver, error) {
+// newReceiver returns a receiver that calls forget when it is shut down.
+func newReceiver(set receiver.Settings, cfg *Config, forget func()) (*verifyyouReceiver, error) {
 	obsrep, err := receiverhelper.NewObsReport(receiverhelper.ObsReportSettings{
 		ReceiverID:             set.ID,
 		Transport:              "http",
@@ -78,7 +80,7 @@ func newReceiver(set receiver.Settings, cfg *Config) (*verifyyouReceiver, error)
 	if err != nil {
 		return nil, err
 	}
-	r := &verifyyouReceiver{cfg: cfg, settings: set, telemetry: tel, obsrep: obsrep, now: time.Now}
+	r := &verifyyouReceiver{cfg: cfg, settings: set, telemetry: tel, obsrep: obsrep, now: time.Now, forget: forget}
 	r.stopping, r.stopBackground = context.WithCancel(context.Background())
 	return r, nil
 }
@@ -249,7 +251,7 @@ func (r *verifyyouReceiver) consumeMetrics(ctx context.Context, md pmetric.Metri
 // at most.
 func (r *verifyyouReceiver) Shutdown(ctx context.Context) (err error) {
 	r.stopOnce.Do(func() {
-		instances.remove(r.cfg)
+		r.forget()
 		err = r.stopServer(ctx)
 		r.stopBackground()
 		err = errors.Join(err, r.stopLedger(ctx))
