@@ -38,12 +38,12 @@ func (d *deliverer) deliver(w *webhook, r *reply, started time.Time) (metadata.A
 	if w.notEvent != nil && d.logs == nil {
 		return 0, errMalformed
 	}
-	x := &delivery{deliverer: d, webhook: w, reply: r, deadline: d.deadline(started)}
+	x := &delivery{deliverer: d, webhook: *w, reply: r, deadline: d.deadline(started)}
 	if err := d.inFlight.add(x); err != nil {
 		return 0, err
 	}
 	defer x.close()
-	first, state := d.ledger.begin(&x.flight, w)
+	first, state := d.ledger.begin(&x.flight, &x.webhook)
 	switch state {
 	case deliveries.Delivered:
 		return metadata.AttributeResultDuplicate, nil
@@ -69,7 +69,7 @@ func (d *deliverer) deadline(started time.Time) time.Time {
 // cost as much as all else that is done for an event.
 type delivery struct {
 	*deliverer
-	webhook  *webhook
+	webhook  webhook
 	reply    *reply
 	deadline time.Time // zero: none
 	flight   deliveries.Flight
@@ -164,10 +164,11 @@ func (x *delivery) onHTTP1() bool {
 // convert makes the record. The body is not used after it.
 func (x *delivery) convert() (logs plog.Logs, err error) {
 	defer guard.Recover(x.logger, &err)
-	if w := x.webhook; w.notEvent != nil {
+	w := &x.webhook
+	if w.notEvent != nil {
 		return x.records.Unrecognized(&w.event, w.body, w.received, w.notEvent), nil
 	}
-	return x.records.Event(&x.webhook.event, x.webhook.body, x.webhook.received), nil
+	return x.records.Event(&w.event, w.body, w.received), nil
 }
 
 // consume hands the record to the pipeline, where there is one.
@@ -187,11 +188,11 @@ func (x *delivery) finish(err error) error {
 	ctx := x.reply.req.Context()
 	if cause := x.advance(phaseFinished); cause != nil {
 		if err == nil {
-			x.ledger.settleLate(ctx, x.webhook)
+			x.ledger.settleLate(ctx, &x.webhook)
 		}
 		return cause
 	}
-	x.ledger.settle(ctx, &x.flight, x.webhook, err)
+	x.ledger.settle(ctx, &x.flight, &x.webhook, err)
 	return err
 }
 

@@ -85,11 +85,13 @@ func (h *handler) process(r *reply) (metadata.AttributeResult, error) {
 		return 0, err
 	}
 	defer h.bodies.release(body)
-	w := webhook{body: body.Bytes(), received: h.now()}
-	if err := h.verify(req, &w, &claimed); err != nil {
+	received := h.now()
+	key, err := h.keys.verify(body.Bytes(), &claimed)
+	if err != nil {
 		return 0, err
 	}
-	h.decode(req, &w)
+	h.telemetry.countMatch(req.Context(), key)
+	w := h.decode(req, body.Bytes(), received)
 	return h.deliverer.deliver(&w, r, started)
 }
 
@@ -109,18 +111,10 @@ func (h *handler) check(req *http.Request) error {
 	return nil
 }
 
-func (h *handler) verify(req *http.Request, w *webhook, claimed *mac) error {
-	key, err := h.keys.verify(w.body, claimed)
-	if err != nil {
-		return err
-	}
-	h.telemetry.countMatch(req.Context(), key)
-	return nil
-}
-
-func (h *handler) decode(req *http.Request, w *webhook) {
-	w.event, w.notEvent = h.decoder.Decode(w.body)
-	if name := req.Header[eventHeader]; w.notEvent == nil && len(name) > 0 && name[0] != w.event.Stage {
+func (h *handler) decode(req *http.Request, body []byte, received time.Time) webhook {
+	e, err := h.decoder.Decode(body)
+	if name := req.Header[eventHeader]; err == nil && len(name) > 0 && name[0] != e.Stage {
 		h.telemetry.countHeaderMismatch(req.Context())
 	}
+	return webhook{body: body, received: received, event: e, notEvent: err}
 }
