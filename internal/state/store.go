@@ -155,6 +155,9 @@ func (s *Store) Close(ctx context.Context) error {
 // call calls the storage once no other call is under way. A panic in it becomes an error. When ctx ends it is left
 // alone, but no other begins until it has returned.
 func (s *Store) call(ctx context.Context, do func() error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	select {
 	case s.calling <- struct{}{}:
 	case <-ctx.Done():

@@ -177,11 +177,15 @@ func TestClose(t *testing.T) {
 		assert.Zero(t, d.Clients())
 
 		s := opened(t, d)
+		require.ErrorIs(t, s.Write(over, nil, []string{"a"}), context.Canceled)
+		require.NoError(t, opened(t, d).Close(over))
 		d.OnCall(func() error {
 			time.Sleep(time.Hour)
 			return nil
 		})
-		require.Error(t, s.Write(over, nil, []string{"a"}))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, s.Write(ctx, nil, []string{"a"}), errNoAnswer)
 		began := time.Now()
 		err := s.Close(t.Context())
 		assert.Equal(t, closeTime, time.Since(began))
