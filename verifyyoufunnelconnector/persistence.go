@@ -42,6 +42,14 @@ func chunkKey(chunk int) string {
 	return "verifications/" + strconv.Itoa(chunk)
 }
 
+func chunkKeys(chunks int) []string {
+	keys := make([]string, chunks)
+	for chunk := range keys {
+		keys[chunk] = chunkKey(chunk)
+	}
+	return keys
+}
+
 // restore goes on where the connector ended that used the same storage. Corrupt state is reported, and the connector
 // starts with an empty one.
 func (c *funnelConnector) restore(ctx context.Context, host component.Host) error {
@@ -82,21 +90,28 @@ func (c *funnelConnector) load(ctx context.Context, store *state.Store) error {
 	if err = json.Unmarshal(value, &saved); err != nil {
 		return fmt.Errorf("%q: %w", stateKey, err)
 	}
+	chunks := chunkKeys(saved.Funnel.Chunks)
 	c.reset(saved.InstanceID)
 	err = c.metrics.Restore(&saved.Counters)
 	switch {
 	case errors.Is(err, counters.ErrOtherSettings):
 		c.settings.Logger.Info("Some metrics begin anew", zap.Error(err))
 	case err != nil:
+		store.Discard(chunks...)
 		return err
 	}
 	if !slices.Equal(saved.Key, c.cfg.Key) {
 		c.settings.Logger.Info("The key has changed: the verifications that were followed are forgotten")
+		store.Discard(chunks...)
 		return nil
 	}
-	return c.funnel.Restore(&saved.Funnel, func(chunk int) ([]byte, error) {
+	err = c.funnel.Restore(&saved.Funnel, func(chunk int) ([]byte, error) {
 		return store.Get(ctx, chunkKey(chunk))
 	}, c.now())
+	if err != nil {
+		store.Discard(chunks...)
+	}
+	return err
 }
 
 // save stores the state as it is during an export. The counters are looked at first: what comes meanwhile is then in the

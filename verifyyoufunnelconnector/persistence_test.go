@@ -268,6 +268,7 @@ func TestKeyChanges(t *testing.T) {
 	again := connectTo(t, a.disk.Copied(), storing, cumulative, withKey(keyVerification, keyExternal)).keyedBy(keyVerification, keyExternal)
 	assert.Empty(t, again.host.reported)
 	assert.Zero(t, again.outputs[0].funnel.Len())
+	assert.NotContains(t, again.disk.Copied().Values, chunkKey(0), "what is followed no more is not stored for ever")
 	again.take(3, eventAt(0, "ver_1", "verification_started"))
 	again.flushAt(3)
 	got := again.results()

@@ -22,7 +22,7 @@ const (
 	// openPace lies between the end of one attempt and the next.
 	openPace = time.Second
 	// openReports is how often the log says that it still tries.
-	openReports = 15 * time.Second
+	openReports = 25 * time.Second
 	// closeTime is how long Close takes at most.
 	closeTime = time.Second
 	// probeKey is read to see whether a client that was handed out can read: a database may be opened only when it is
@@ -55,7 +55,7 @@ type Settings struct {
 //
 // A storage that cannot be opened or read (another process has it, no permission, a database that is refused, a panic)
 // is tried again every second for up to a minute, or until ctx ends. The log says at the first failure why, and every
-// 15 s that it still tries. After that, and at once where the configuration names no storage extension, it is an error
+// 25 s that it still tries. After that, and at once where the configuration names no storage extension, it is an error
 // that Start has to return: a component does not run without the storage that it was told to use. The error names the
 // storage, the reason and the remedy.
 //

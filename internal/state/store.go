@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
@@ -133,11 +134,19 @@ func (s *Store) Write(ctx context.Context, written map[string][]byte, deleted []
 
 // Close ends the use of the storage, so that another can open it. It takes a second at most, whether ctx has ended or
 // not: after a last flush that took all its time the storage must be closed still, or the component that the Collector
-// makes in place of this one (it does when its configuration changes) would find it in use.
+// makes in place of this one (it does when its configuration changes) would find it in use. If a call under way takes
+// longer, Close returns an error, and the storage is closed after that call.
 func (s *Store) Close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
-	defer cancel()
-	if err := s.call(ctx, func() error { return s.client.Close(ctx) }); err != nil {
+	ctx = context.WithoutCancel(ctx)
+	closed := make(chan error, 1)
+	go func() { closed <- s.call(ctx, func() error { return s.client.Close(ctx) }) }()
+	var err error
+	select {
+	case err = <-closed:
+	case <-time.After(closeTime):
+		err = errNoAnswer
+	}
+	if err != nil {
 		return fmt.Errorf("storage: %s: cannot be closed: %w", s.extension, err)
 	}
 	return nil
@@ -146,6 +155,9 @@ func (s *Store) Close(ctx context.Context) error {
 // call calls the storage once no other call is under way. A panic in it becomes an error. When ctx ends it is left
 // alone, but no other begins until it has returned.
 func (s *Store) call(ctx context.Context, do func() error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	select {
 	case s.calling <- struct{}{}:
 	case <-ctx.Done():
