@@ -136,7 +136,7 @@ func TestClockSetBack(t *testing.T) {
 
 // TestClockSetBackBetween has the clock ahead when the process starts, and right when it starts again.
 func TestClockSetBackBetween(t *testing.T) {
-	for _, delta := range []bool{false} {
+	for _, delta := range []bool{false, true} {
 		clock := clocktest.New()
 		before := newClocked(clock, delta)
 		before.count()

@@ -224,7 +224,7 @@ func TestDelta(t *testing.T) {
 	c.Add(of("liveness_failed", ""), at(1))
 	c.Add(of("liveness_failed", "spring"), at(1))
 	assert.Equal(t, exports{
-		"liveness_failed/drop_off":        {{at(1), at(2), 1}},
+		"liveness_failed/drop_off":        {{at(0), at(2), 1}},
 		"liveness_failed/drop_off/spring": {{at(1), at(2), 1}},
 	}, accept(t, c, at(2)))
 	assert.Empty(t, accept(t, c, at(3)))
@@ -232,7 +232,7 @@ func TestDelta(t *testing.T) {
 	c.Add(of("liveness_failed", ""), at(3))
 	refuse(c, at(4))
 	c.Add(of("liveness_failed", ""), at(4))
-	assert.Equal(t, exports{"liveness_failed/drop_off": {{at(3), at(5), 2}}}, accept(t, c, at(5)), "a refused flush goes with the next")
+	assert.Equal(t, exports{"liveness_failed/drop_off": {{at(2), at(5), 2}}}, accept(t, c, at(5)), "a refused flush goes with the next")
 
 	c.Add(of("liveness_failed", "autumn"), at(5))
 	assert.Equal(t, exports{"liveness_failed/drop_off/autumn": {{at(5), at(6), 1}}}, lastFlush(t, c, at(6)))
@@ -444,6 +444,43 @@ func TestExactUnderConcurrency(t *testing.T) {
 			assert.Equal(t, want, nonzero(got))
 		})
 	}
+}
+
+// TestDeltasAreContiguous has each series go on where its own last point ended, over pauses, a refused flush and a
+// restart: the Prometheus exporter, which adds deltas up, begins anew at a gap.
+func TestDeltasAreContiguous(t *testing.T) {
+	s := settings()
+	s.Delta = true
+	c := newEvents(s, start)
+	const name = "liveness_failed/drop_off"
+	end, total := at(0), int64(0)
+	for n, tt := range []struct{ events, want int64 }{{5, 5}, {7, 12}, {3, 15}} {
+		begin := 10 * (n + 1)
+		for range tt.events {
+			c.Add(of("liveness_failed", ""), at(begin))
+		}
+		c.Add(of("liveness_passed", ""), at(begin))
+		refuse(c, at(begin+1))
+		p := accept(t, c, at(begin+2))[name]
+		require.Len(t, p, 1)
+		assert.Equal(t, end, p[0].start)
+		end, total = p[0].at, total+p[0].value
+		assert.Equal(t, tt.want, total)
+
+		assert.Empty(t, accept(t, c, at(begin+3)), "a pause")
+		c.Add(of("liveness_passed", ""), at(begin+4))
+		assert.NotContains(t, accept(t, c, at(begin+5)), name, "another series")
+		c = restart(t, c, s, at(begin+6))
+	}
+}
+
+// TestDeltaOfNewSeries covers some time although the series is created at the time of the flush.
+func TestDeltaOfNewSeries(t *testing.T) {
+	s := settings()
+	s.Delta = true
+	c := newEvents(s, start)
+	c.Add(of("liveness_failed", "spring"), at(1))
+	assert.Equal(t, exports{"liveness_failed/drop_off/spring": {{at(1).Add(-time.Millisecond), at(1), 1}}}, accept(t, c, at(1)))
 }
 
 // restart saves counters with their last flush, and restores them as after a restart.

@@ -157,10 +157,12 @@ func TestHistogramDelta(t *testing.T) {
 			assert.InDelta(t, 8.0, got["a"].Sum(), 0)
 			assert.InDelta(t, 3.0, got["a"].Min(), 0)
 			assert.InDelta(t, 5.0, got["a"].Max(), 0)
-			assert.Equal(t, at(1), timeOf(got["a"].StartTimestamp()), "since the last flush that was accepted")
+			assert.Equal(t, at(0), timeOf(got["a"].StartTimestamp()), "since its creation")
 			assert.Empty(t, pointsOf(t, s.accepted(at(5), false)))
 			s.record("a", 4, at(5))
-			assert.InDelta(t, 4.0, pointsOf(t, s.accepted(at(6), true))["a"].Min(), 0, "not that of before")
+			next := pointsOf(t, s.accepted(at(6), true))["a"]
+			assert.InDelta(t, 4.0, next.Min(), 0, "not that of before")
+			assert.Equal(t, at(4), timeOf(next.StartTimestamp()), "since its last point")
 		})
 	}
 }

@@ -50,7 +50,6 @@ type Set struct {
 
 	flushing sync.Mutex // held during an Export; guards what follows and what the instruments know of exports
 	stamp    time.Time  // of the last points, accepted or not: no two flushes share a millisecond
-	exported time.Time  // of the last flush that was accepted: the start of the next delta
 }
 
 // instrument is a metric of a Set. Export to rollback are called with flushing held, as are pending, evict and state.
@@ -62,7 +61,7 @@ type instrument interface {
 
 	// export writes what there is to export. Either commit or rollback follows.
 	export(f *flush, to pmetric.Metric)
-	commit()
+	commit(f *flush)
 	rollback()
 
 	// pending returns those of the trackers that have something which no accepted export had.
@@ -78,7 +77,6 @@ type instrument interface {
 // flush is what the instruments know of the export in progress.
 type flush struct {
 	now   time.Time
-	since time.Time // of the last flush that was accepted
 	delta bool
 	last  bool
 }
@@ -93,7 +91,7 @@ func (f *flush) temporality() pmetric.AggregationTemporality {
 // NewSet returns a Set without metrics. now is when the known series start.
 func NewSet(settings SetSettings, now time.Time) *Set {
 	now = wall(now)
-	return &Set{settings: settings, created: now, trackers: cardinality.NewTrackers(settings.MaxTrackers, settings.Trackers), exported: now}
+	return &Set{settings: settings, created: now, trackers: cardinality.NewTrackers(settings.MaxTrackers, settings.Trackers)}
 }
 
 func (s *Set) add(i instrument) {
@@ -139,7 +137,7 @@ type Export struct {
 // and the count of a new series at once, as no other flush follows.
 func (s *Set) Export(now time.Time, last bool) *Export {
 	s.flushing.Lock()
-	x := &Export{set: s, flush: flush{now: s.nextStamp(now, last), since: s.exported, delta: s.settings.Delta, last: last}}
+	x := &Export{set: s, flush: flush{now: s.nextStamp(now, last), delta: s.settings.Delta, last: last}}
 	x.Metrics = s.metrics(&x.flush)
 	return x
 }
@@ -149,9 +147,8 @@ func (s *Set) Export(now time.Time, last bool) *Export {
 func (x *Export) Commit() {
 	x.committed = true
 	for _, i := range x.set.instruments {
-		i.commit()
+		i.commit(&x.flush)
 	}
-	x.set.exported = x.flush.now
 	x.set.trackers.EvictIdle(x.flush.now, x.set.evict)
 }
 

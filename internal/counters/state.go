@@ -12,7 +12,6 @@ import (
 type State struct {
 	Delta    bool                   `json:"delta"`
 	Stamp    time.Time              `json:"stamp"`    // of the last points
-	Exported time.Time              `json:"exported"` // when the last points were accepted
 	Metrics  map[string]metricState `json:"metrics"`  // by name
 	Trackers map[string]int64       `json:"trackers"` // by name, the time of the last event in nanoseconds since 1970
 }
@@ -28,7 +27,7 @@ type seriesState struct {
 	Tracker    string    `json:"tracker,omitempty"`
 	Step       int64     `json:"step"`
 	DroppedOff bool      `json:"dropped_off,omitempty"`
-	Start      time.Time `json:"created"`
+	Start      time.Time `json:"start"`
 
 	// Of a sum.
 	Value    int64 `json:"value,omitempty"`
@@ -58,7 +57,7 @@ func (s *seriesState) isValid() bool {
 // does. No value in the state is below one in the export.
 func (x *Export) State() State {
 	s := x.set
-	state := State{Delta: s.settings.Delta, Stamp: s.stamp, Exported: s.exported, Metrics: map[string]metricState{}, Trackers: s.trackers.Seen()}
+	state := State{Delta: s.settings.Delta, Stamp: s.stamp, Metrics: map[string]metricState{}, Trackers: s.trackers.Seen()}
 	for _, i := range s.instruments {
 		d := i.definition()
 		state.Metrics[d.Name] = metricState{Attributes: d.attributeNames(), Series: i.state()}
@@ -82,7 +81,7 @@ func (s *Set) Restore(state *State) error {
 			}
 		}
 	}
-	s.stamp, s.exported = state.Stamp, state.Exported
+	s.stamp = state.Stamp
 	s.trackers.Restore(state.Trackers)
 	var err error
 	for _, i := range s.instruments {
