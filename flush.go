@@ -5,6 +5,7 @@ package verifyyoureceiver
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -73,16 +74,19 @@ func (r *verifyyouReceiver) flush(ctx context.Context, last bool) error {
 	if err := r.save(ctx, export); err != nil {
 		return err
 	}
+	var refused error
 	if export.Metrics.DataPointCount() > 0 {
-		if err := r.consumeMetrics(ctx, export.Metrics); err != nil {
-			return err
-		}
+		refused = r.consumeMetrics(ctx, export.Metrics)
 	}
-	export.Commit()
-	if r.cfg.IsDelta() {
-		return r.save(ctx, export) // or a crash would send the deltas again
+	if refused == nil {
+		export.Commit()
+	} else {
+		export.Rollback()
 	}
-	return nil
+	if last || refused == nil && r.cfg.IsDelta() {
+		return errors.Join(refused, r.save(ctx, export)) // see counters.Export
+	}
+	return refused
 }
 
 func (r *verifyyouReceiver) consumeMetrics(ctx context.Context, md pmetric.Metrics) (err error) {

@@ -28,6 +28,7 @@ type series[V value] struct {
 	start time.Time // when it was created or, with delta temporality, the end of the last point that was accepted
 
 	begun    bool  // a zero of it was exported
+	risen    bool  // more than 0 of it was exported, before a restart perhaps
 	exported int64 // what was recorded at the last export that was accepted
 
 	// Of the export in progress: what was recorded when it began, and whether it has that, not only the zero before.
@@ -164,6 +165,12 @@ func (e *entry[V]) exportCumulative(f *flush, write writePoint[V]) {
 	}
 }
 
+// beginsWithZero reports whether the series has to begin with 0 after a restart: whatever becomes of the export in
+// progress, nothing above 0 was exported.
+func (s *series[V]) beginsWithZero() bool {
+	return !s.risen && !(s.counted && s.sampled > 0)
+}
+
 // exportDelta exports what was counted since the last point that was accepted, if anything. The point begins where that
 // one ended: what adds deltas up, as the Prometheus exporter does, takes a gap for a new beginning.
 func (e *entry[V]) exportDelta(f *flush, write writePoint[V]) {
@@ -180,6 +187,7 @@ func (t *table[V]) commit(f *flush) {
 		e.begun = true
 		if e.counted {
 			e.exported = e.sampled
+			e.risen = e.risen || e.sampled > 0
 		}
 		if e.counted && f.delta {
 			e.start = f.now
@@ -191,6 +199,7 @@ func (t *table[V]) commit(f *flush) {
 func (t *table[V]) rollback() {
 	for _, e := range t.exporting {
 		e.value.refused()
+		e.counted = false
 	}
 	t.exporting = nil
 }

@@ -119,18 +119,19 @@ func (s *Set) createKnown(tracker string, now time.Time) {
 //   - Set.Export, which waits for the export before to end;
 //   - State, and saves it before anything is exported: after a crash no restored value may be below one that was
 //     exported, which a backend would take for a reset;
-//   - Commit, if the next consumer has accepted Metrics;
-//   - State again with delta temporality, and saves it: a crash would export the same deltas again otherwise;
-//   - End, in any case. Without a Commit, what Metrics had is exported again by the next flush.
+//   - Commit, if the next consumer has accepted Metrics, Rollback otherwise;
+//   - State again, and saves it, with delta temporality (or deltas would be exported twice after a restart) and after
+//     the last flush (or it would not be known after a restart whether new series still have to begin with 0);
+//   - End, in any case.
 //
 // It is not safe for concurrent use. Counting goes on meanwhile, and is for the next flush.
 type Export struct {
 	// Metrics is what there is to export. It may have no data points. The consumer may change it.
 	Metrics pmetric.Metrics
 
-	set       *Set
-	flush     flush
-	committed bool
+	set     *Set
+	flush   flush
+	settled bool // whether Commit or Rollback was called
 }
 
 // Export begins a flush. End must be called, or no other can begin. The last flush before a shutdown exports the zero
@@ -142,22 +143,27 @@ func (s *Set) Export(now time.Time, last bool) *Export {
 	return x
 }
 
-// Commit says that Metrics were accepted. It must be called at most once, before End. Trackers that were idle for 7 days
-// and have nothing pending are evicted.
+// Commit says that Metrics were accepted. Trackers that were idle for 7 days and have nothing pending are evicted.
 func (x *Export) Commit() {
-	x.committed = true
+	x.settled = true
 	for _, i := range x.set.instruments {
 		i.commit(&x.flush)
 	}
 	x.set.trackers.EvictIdle(x.flush.now, x.set.evict)
 }
 
-// End ends the flush. It must be called once.
+// Rollback says that Metrics were not accepted. The next flush exports what they had.
+func (x *Export) Rollback() {
+	x.settled = true
+	for _, i := range x.set.instruments {
+		i.rollback()
+	}
+}
+
+// End ends the flush. It must be called once. Without Commit or Rollback before, it rolls back.
 func (x *Export) End() {
-	if !x.committed {
-		for _, i := range x.set.instruments {
-			i.rollback()
-		}
+	if !x.settled {
+		x.Rollback()
 	}
 	x.set.flushing.Unlock()
 }

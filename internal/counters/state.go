@@ -29,6 +29,8 @@ type seriesState struct {
 	DroppedOff bool      `json:"dropped_off,omitempty"`
 	Start      time.Time `json:"start"`
 
+	BeginsWithZero bool `json:"begins_with_zero,omitempty"` // see series.beginsWithZero
+
 	// Of a sum.
 	Value    int64 `json:"value,omitempty"`
 	Exported int64 `json:"exported,omitempty"`
@@ -53,8 +55,10 @@ func (s *seriesState) isValid() bool {
 	return s.Value >= 0 && s.Exported >= 0 && s.Exported <= s.Value && !s.Start.IsZero()
 }
 
-// State returns the state of the set. Before Commit nothing of the export in progress counts as exported, after it all
-// does. No value in the state is below one in the export.
+// State returns the state of the set. What the export in progress has counts as exported after Commit, and as not
+// exported after Rollback. Before, it is not known, and the state is such that nothing is wrong either way if the process
+// ends: deltas are pending, and a series whose count is in the export does not begin with 0 again. No value in the state
+// is below one in the export.
 func (x *Export) State() State {
 	s := x.set
 	state := State{Delta: s.settings.Delta, Stamp: s.stamp, Metrics: map[string]metricState{}, Trackers: s.trackers.Seen()}
@@ -68,8 +72,9 @@ func (x *Export) State() State {
 // Restore makes a new Set continue from a state. It must be called after the metrics have been added and before
 // anything else: before the first Add, Record, Tracker and Export.
 //
-// After ErrOtherSettings the metrics that can continue do; after any other error the set is as it was. Restored series
-// continue with their value: a zero would look like a reset, and the whole value would be counted again.
+// After ErrOtherSettings the metrics that can continue do; after any other error the set is as it was. A restored series
+// continues with its value: a zero would look like a reset, and the whole value would be counted again. Only one of which
+// nothing above 0 was exported begins with 0, as a new one does.
 func (s *Set) Restore(state *State) error {
 	if state.Delta != s.settings.Delta {
 		return ErrOtherSettings
@@ -108,6 +113,7 @@ func (t *table[V]) states(fill func(state *seriesState, s *series[V])) []seriesS
 		k := e.key
 		all[i] = seriesState{
 			Stage: k.Stage, Outcome: k.Outcome, Tracker: k.Tracker, Step: k.Step, DroppedOff: k.DroppedOff, Start: e.start,
+			BeginsWithZero: e.beginsWithZero(),
 		}
 		fill(&all[i], e.series)
 	}
@@ -130,7 +136,8 @@ func (t *table[V]) restoreSeries(all []seriesState, holds func(tracker string) b
 			complete = false
 			continue
 		}
-		t.series[state.key()] = &series[V]{value: v, start: state.Start, begun: true, exported: exported}
+		risen := !state.BeginsWithZero
+		t.series[state.key()] = &series[V]{value: v, start: state.Start, begun: risen, risen: risen, exported: exported}
 	}
 	return complete
 }
