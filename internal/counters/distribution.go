@@ -105,12 +105,16 @@ func finite(sum float64) float64 {
 	return min(max(sum, -math.MaxFloat64), math.MaxFloat64)
 }
 
+// writeSummary writes what distributions of both kinds have. One with a negative value has no sum (OTLP, metrics.proto,
+// on the sum of HistogramDataPoint): it could fall, which a backend would take for a reset.
 func writeSummary(to dataPoint, count uint64, sum, least, greatest float64) {
 	to.SetCount(count)
-	to.SetSum(sum)
 	if count > 0 {
 		to.SetMin(least)
 		to.SetMax(greatest)
+	}
+	if count == 0 || least >= 0 {
+		to.SetSum(sum)
 	}
 }
 
