@@ -52,7 +52,8 @@ func (s *seriesState) key() Key {
 }
 
 func (s *seriesState) isValid() bool {
-	return s.Value >= 0 && s.Exported >= 0 && s.Exported <= s.Value && !s.Start.IsZero()
+	return s.Value >= 0 && s.Exported >= 0 && s.Exported <= s.Value && !s.Start.IsZero() &&
+		(s.Values == nil || s.Values.isValid() && s.Unexported <= s.Values.Count)
 }
 
 // State returns the state of the set. What the export in progress has counts as exported after Commit, and as not
