@@ -87,7 +87,7 @@ func (s *Set) Restore(state *State) error {
 			}
 		}
 	}
-	s.stamp = state.Stamp
+	s.stamp, s.latest = state.Stamp, state.Stamp
 	s.trackers.Restore(state.Trackers)
 	var err error
 	for _, i := range s.instruments {
