@@ -78,6 +78,17 @@ type bucketsState struct {
 	Counts []uint64 `json:"counts,omitempty"`
 }
 
+// isValid reports whether as many values are in the buckets as there are.
+func (v *distributionState) isValid() bool {
+	inBuckets := v.Zero
+	for _, side := range []bucketsState{v.Positive, v.Negative} {
+		for _, count := range side.Counts {
+			inBuckets += count
+		}
+	}
+	return inBuckets == v.Count && v.Count <= math.MaxInt64 && v.Min <= v.Max
+}
+
 // restore returns the distribution that was stored, false if it has other buckets.
 func (b *Buckets) restore(v *distributionState) (distribution, bool) {
 	if v.Buckets == nil || v.Buckets.MaxSize != b.MaxSize || !slices.Equal(v.Buckets.Bounds, b.Bounds) {
@@ -105,12 +116,16 @@ func finite(sum float64) float64 {
 	return min(max(sum, -math.MaxFloat64), math.MaxFloat64)
 }
 
+// writeSummary writes what distributions of both kinds have. One with a negative value has no sum (OTLP, metrics.proto,
+// on the sum of HistogramDataPoint): it could fall, which a backend would take for a reset.
 func writeSummary(to dataPoint, count uint64, sum, least, greatest float64) {
 	to.SetCount(count)
-	to.SetSum(sum)
 	if count > 0 {
 		to.SetMin(least)
 		to.SetMax(greatest)
+	}
+	if count == 0 || least >= 0 {
+		to.SetSum(sum)
 	}
 }
 

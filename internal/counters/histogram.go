@@ -4,6 +4,7 @@
 package counters
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -36,9 +37,13 @@ func (s *Set) AddHistogram(d Definition, b Buckets) *Histogram {
 	return h
 }
 
-// Record adds a value, in the unit of the definition, to the series of a key. It must be finite. The key's Tracker, if
-// the histogram has an attribute for it, must be one that Set.Tracker returned. now is when a new series starts.
+// Record adds a value, in the unit of the definition, to the series of a key. NaN and infinite values are ignored: a
+// state that has one cannot be saved. The key's Tracker, if the histogram has an attribute for it, must be one that
+// Set.Tracker returned. now is when a new series starts.
 func (h *Histogram) Record(key Key, value float64, now time.Time) {
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return
+	}
 	h.update(key, now, func(o *observations) { o.record(value) })
 }
 

@@ -157,10 +157,12 @@ func TestHistogramDelta(t *testing.T) {
 			assert.InDelta(t, 8.0, got["a"].Sum(), 0)
 			assert.InDelta(t, 3.0, got["a"].Min(), 0)
 			assert.InDelta(t, 5.0, got["a"].Max(), 0)
-			assert.Equal(t, at(1), timeOf(got["a"].StartTimestamp()), "since the last flush that was accepted")
+			assert.Equal(t, at(0), timeOf(got["a"].StartTimestamp()), "since its creation")
 			assert.Empty(t, pointsOf(t, s.accepted(at(5), false)))
 			s.record("a", 4, at(5))
-			assert.InDelta(t, 4.0, pointsOf(t, s.accepted(at(6), true))["a"].Min(), 0, "not that of before")
+			next := pointsOf(t, s.accepted(at(6), true))["a"]
+			assert.InDelta(t, 4.0, next.Min(), 0, "not that of before")
+			assert.Equal(t, at(4), timeOf(next.StartTimestamp()), "since its last point")
 		})
 	}
 }
@@ -169,6 +171,7 @@ func TestHistogramDelta(t *testing.T) {
 type readPoint interface {
 	dataPoint
 	Count() uint64
+	HasSum() bool
 	Sum() float64
 	Min() float64
 	Max() float64
@@ -253,8 +256,16 @@ func (s *timed) stored(t *testing.T, now time.Time, commit bool) *State {
 
 // stored is the state during an export as it comes back from storage.
 func stored(t require.TestingT, x *Export) *State {
+	return unmarshal(t, marshal(t, x))
+}
+
+func marshal(t require.TestingT, x *Export) []byte {
 	written, err := json.Marshal(x.State())
 	require.NoError(t, err)
+	return written
+}
+
+func unmarshal(t require.TestingT, written []byte) *State {
 	var state State
 	require.NoError(t, json.Unmarshal(written, &state))
 	return &state
@@ -328,6 +339,7 @@ func requireSame(t require.TestingT, want, got pmetric.ExponentialHistogramDataP
 	require.InDelta(t, want.Sum(), got.Sum(), 1e-9*(1+math.Abs(want.Min())+math.Abs(want.Max())), message)
 	require.InDelta(t, want.Min(), got.Min(), 0, message)
 	require.InDelta(t, want.Max(), got.Max(), 0, message)
+	require.Equal(t, want.HasSum(), got.HasSum(), message)
 	require.Equal(t, want.Scale(), got.Scale(), message)
 	require.Equal(t, want.ZeroCount(), got.ZeroCount(), message)
 	for _, side := range [][2]pmetric.ExponentialHistogramDataPointBuckets{
@@ -404,4 +416,60 @@ func TestExponentialMerge(t *testing.T) {
 	empty.merge(left)
 	empty.merge(right)
 	requireSame(t, exportedPoint(all), exportedPoint(empty), "merged")
+}
+
+// TestNegativeValue leaves the sum out from the first negative value on, over a restart too; with delta temporality only
+// where the delta has one.
+func TestNegativeValue(t *testing.T) {
+	for name, b := range map[string]Buckets{"explicit": explicitBuckets, "exponential": exponentialBuckets} {
+		for _, delta := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, delta=%v", name, delta), func(t *testing.T) {
+				s := newTimed(delta, b)
+				s.accepted(at(0), false)
+				s.record("a", 5, at(1))
+				s.record("a", 0, at(1))
+				got := pointsOf(t, s.accepted(at(1), false))["a"]
+				assert.True(t, got.HasSum())
+				assert.InDelta(t, 5.0, got.Sum(), 0)
+
+				s.record("a", -1, at(2))
+				s.record("a", 3, at(2))
+				refused := pointsOf(t, s.refused(at(2)))["a"]
+				assert.False(t, refused.HasSum())
+				s.record("a", 2, at(3))
+				state := s.stored(t, at(3), false)
+				s = newTimed(delta, b)
+				require.NoError(t, s.Restore(state))
+				got = pointsOf(t, s.accepted(at(4), false))["a"]
+				assert.False(t, got.HasSum(), "with what was refused, after a restart")
+				assert.InDelta(t, -1.0, got.Min(), 0)
+				assert.InDelta(t, map[bool]float64{false: 5, true: 3}[delta], got.Max(), 0)
+				assert.EqualValues(t, map[bool]int{false: 5, true: 3}[delta], got.Count())
+
+				s.record("a", 4, at(5))
+				assert.Equal(t, delta, pointsOf(t, s.accepted(at(5), false))["a"].HasSum())
+			})
+		}
+	}
+}
+
+// TestValuesThatAreNotFinite are ignored: they cannot be stored.
+func TestValuesThatAreNotFinite(t *testing.T) {
+	for name, b := range map[string]Buckets{"explicit": explicitBuckets, "exponential": exponentialBuckets} {
+		t.Run(name, func(t *testing.T) {
+			s := newTimed(false, b)
+			s.accepted(at(0), false)
+			for _, value := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), math.MaxFloat64, math.MaxFloat64, 1} {
+				s.record("a", value, at(1))
+			}
+			state := s.stored(t, at(1), true)
+			s = newTimed(false, b)
+			require.NoError(t, s.Restore(state))
+			got := pointsOf(t, s.accepted(at(2), false))["a"]
+			assert.EqualValues(t, 3, got.Count())
+			assert.InDelta(t, math.MaxFloat64, got.Sum(), 0, "as large as can be stored")
+			assert.InDelta(t, 1.0, got.Min(), 0)
+			assert.InDelta(t, math.MaxFloat64, got.Max(), 0)
+		})
+	}
 }

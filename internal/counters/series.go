@@ -25,9 +25,10 @@ type value interface {
 // series is a value over time. All but the value is for the flush alone.
 type series[V value] struct {
 	value V
-	start time.Time // when it was created
+	start time.Time // when it was created or, with delta temporality, the end of the last point that was accepted
 
 	begun    bool  // a zero of it was exported
+	risen    bool  // more than 0 of it was exported, before a restart perhaps
 	exported int64 // what was recorded at the last export that was accepted
 
 	// Of the export in progress: what was recorded when it began, and whether it has that, not only the zero before.
@@ -35,10 +36,17 @@ type series[V value] struct {
 	counted bool
 }
 
-// startBefore corrects a start that is ahead of the points at a time, since the clock was set back after it.
+// startBefore corrects a start that is not before a time, by 1 ms.
 func (s *series[V]) startBefore(at time.Time) {
-	if s.start.After(at) {
+	if !s.start.Before(at) {
 		s.start = at.Add(-time.Millisecond)
+	}
+}
+
+// startNotAfter corrects a start that is ahead of a time, since the clock was set back.
+func (s *series[V]) startNotAfter(at time.Time) {
+	if s.start.After(at) {
+		s.startBefore(at)
 	}
 }
 
@@ -133,7 +141,7 @@ func (t *table[V]) exportSeries(f *flush, write writePoint[V]) {
 	t.exporting = t.entries()
 	for _, e := range t.exporting {
 		e.sampled = e.value.sample(f.delta)
-		e.startBefore(f.now)
+		e.startNotAfter(f.now)
 		if f.delta {
 			e.exportDelta(f, write)
 			continue
@@ -157,20 +165,32 @@ func (e *entry[V]) exportCumulative(f *flush, write writePoint[V]) {
 	}
 }
 
-// exportDelta exports what was counted since the last flush, if anything.
+// beginsWithZero reports whether the series has to begin with 0 after a restart: whatever becomes of the export in
+// progress, nothing above 0 was exported.
+func (s *series[V]) beginsWithZero() bool {
+	return !s.risen && !(s.counted && s.sampled > 0)
+}
+
+// exportDelta exports what was counted since the last point that was accepted, if anything. The point begins where that
+// one ended: what adds deltas up, as the Prometheus exporter does, takes a gap for a new beginning.
 func (e *entry[V]) exportDelta(f *flush, write writePoint[V]) {
 	e.counted = e.sampled > e.exported
 	if e.counted {
-		write(e.key, f.since, f.now, e.sampled-e.exported, e.value)
+		e.startBefore(f.now) // a delta has to cover some time; a series may have been created right before the flush
+		write(e.key, e.start, f.now, e.sampled-e.exported, e.value)
 	}
 }
 
-func (t *table[V]) commit() {
+func (t *table[V]) commit(f *flush) {
 	for _, e := range t.exporting {
 		e.value.accepted()
 		e.begun = true
 		if e.counted {
 			e.exported = e.sampled
+			e.risen = e.risen || e.sampled > 0
+		}
+		if e.counted && f.delta {
+			e.start = f.now
 		}
 	}
 	t.exporting = nil
@@ -179,6 +199,7 @@ func (t *table[V]) commit() {
 func (t *table[V]) rollback() {
 	for _, e := range t.exporting {
 		e.value.refused()
+		e.counted = false
 	}
 	t.exporting = nil
 }

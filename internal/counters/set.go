@@ -21,8 +21,8 @@ import (
 // millisecond, Prometheus silently drops one of them.
 const zeroToCount = 2 * time.Millisecond
 
-// maxAhead is how far points may be ahead of the clock, which was set back. NTP corrects a clock by less.
-const maxAhead = time.Minute
+// maxStepBack is by how much a clock may be set back without points following it. NTP corrects a clock by less.
+const maxStepBack = time.Minute
 
 // SetSettings are the settings of a Set.
 type SetSettings struct {
@@ -50,7 +50,7 @@ type Set struct {
 
 	flushing sync.Mutex // held during an Export; guards what follows and what the instruments know of exports
 	stamp    time.Time  // of the last points, accepted or not: no two flushes share a millisecond
-	exported time.Time  // of the last flush that was accepted: the start of the next delta
+	latest   time.Time  // the latest reading of the clock that points have followed
 }
 
 // instrument is a metric of a Set. Export to rollback are called with flushing held, as are pending, evict and state.
@@ -62,7 +62,7 @@ type instrument interface {
 
 	// export writes what there is to export. Either commit or rollback follows.
 	export(f *flush, to pmetric.Metric)
-	commit()
+	commit(f *flush)
 	rollback()
 
 	// pending returns those of the trackers that have something which no accepted export had.
@@ -78,7 +78,6 @@ type instrument interface {
 // flush is what the instruments know of the export in progress.
 type flush struct {
 	now   time.Time
-	since time.Time // of the last flush that was accepted
 	delta bool
 	last  bool
 }
@@ -93,7 +92,7 @@ func (f *flush) temporality() pmetric.AggregationTemporality {
 // NewSet returns a Set without metrics. now is when the known series start.
 func NewSet(settings SetSettings, now time.Time) *Set {
 	now = wall(now)
-	return &Set{settings: settings, created: now, trackers: cardinality.NewTrackers(settings.MaxTrackers, settings.Trackers), exported: now}
+	return &Set{settings: settings, created: now, trackers: cardinality.NewTrackers(settings.MaxTrackers, settings.Trackers)}
 }
 
 func (s *Set) add(i instrument) {
@@ -121,46 +120,51 @@ func (s *Set) createKnown(tracker string, now time.Time) {
 //   - Set.Export, which waits for the export before to end;
 //   - State, and saves it before anything is exported: after a crash no restored value may be below one that was
 //     exported, which a backend would take for a reset;
-//   - Commit, if the next consumer has accepted Metrics;
-//   - State again with delta temporality, and saves it: a crash would export the same deltas again otherwise;
-//   - End, in any case. Without a Commit, what Metrics had is exported again by the next flush.
+//   - Commit, if the next consumer has accepted Metrics, Rollback otherwise;
+//   - State again, and saves it, with delta temporality (or deltas would be exported twice after a restart) and after
+//     the last flush (or it would not be known after a restart whether new series still have to begin with 0);
+//   - End, in any case.
 //
 // It is not safe for concurrent use. Counting goes on meanwhile, and is for the next flush.
 type Export struct {
 	// Metrics is what there is to export. It may have no data points. The consumer may change it.
 	Metrics pmetric.Metrics
 
-	set       *Set
-	flush     flush
-	committed bool
+	set     *Set
+	flush   flush
+	settled bool // whether Commit or Rollback was called
 }
 
 // Export begins a flush. End must be called, or no other can begin. The last flush before a shutdown exports the zero
 // and the count of a new series at once, as no other flush follows.
 func (s *Set) Export(now time.Time, last bool) *Export {
 	s.flushing.Lock()
-	x := &Export{set: s, flush: flush{now: s.nextStamp(now, last), since: s.exported, delta: s.settings.Delta, last: last}}
+	x := &Export{set: s, flush: flush{now: s.nextStamp(now, last), delta: s.settings.Delta, last: last}}
 	x.Metrics = s.metrics(&x.flush)
 	return x
 }
 
-// Commit says that Metrics were accepted. It must be called at most once, before End. Trackers that were idle for 7 days
-// and have nothing pending are evicted.
+// Commit says that Metrics were accepted. Trackers that were idle for 7 days and have nothing pending are evicted.
 func (x *Export) Commit() {
-	x.committed = true
+	x.settled = true
 	for _, i := range x.set.instruments {
-		i.commit()
+		i.commit(&x.flush)
 	}
-	x.set.exported = x.flush.now
 	x.set.trackers.EvictIdle(x.flush.now, x.set.evict)
 }
 
-// End ends the flush. It must be called once.
+// Rollback says that Metrics were not accepted. The next flush exports what they had.
+func (x *Export) Rollback() {
+	x.settled = true
+	for _, i := range x.set.instruments {
+		i.rollback()
+	}
+}
+
+// End ends the flush. It must be called once. Without Commit or Rollback before, it rolls back.
 func (x *Export) End() {
-	if !x.committed {
-		for _, i := range x.set.instruments {
-			i.rollback()
-		}
+	if !x.settled {
+		x.Rollback()
 	}
 	x.set.flushing.Unlock()
 }
@@ -170,16 +174,21 @@ func wall(now time.Time) time.Time {
 	return now.Round(0)
 }
 
-// nextStamp returns the time of the next points: that of the clock or, if the clock was set back by up to maxAhead or
+// nextStamp returns the time of the next points: that of the clock or, if the clock was set back by up to maxStepBack or
 // the last flush was just now, a time right after the last points. After a larger step back, points follow the clock: they
 // would stay in the future otherwise. Backends may drop them until the clock has caught up, and then have the values.
 func (s *Set) nextStamp(now time.Time, last bool) time.Time {
 	now = wall(now)
-	ahead := s.stamp.Sub(now)
-	if ahead > maxAhead {
+	earliest := s.stamp.Add(zeroToCount)
+	if back := s.latest.Sub(now); back > maxStepBack {
 		s.settings.Logger.Warn("The clock was set back: backends may ignore metrics until it has passed the time of the last ones",
-			zap.Duration("by", ahead), zap.Time("time_of_last_metrics", s.stamp))
-	} else if earliest := s.stamp.Add(zeroToCount); now.Before(earliest) {
+			zap.Duration("by", back), zap.Time("time_of_last_metrics", s.stamp))
+		s.latest, earliest = now, now
+	}
+	if now.After(s.latest) {
+		s.latest = now
+	}
+	if now.Before(earliest) {
 		now = earliest
 	}
 	s.stamp = now

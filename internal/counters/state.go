@@ -12,7 +12,6 @@ import (
 type State struct {
 	Delta    bool                   `json:"delta"`
 	Stamp    time.Time              `json:"stamp"`    // of the last points
-	Exported time.Time              `json:"exported"` // when the last points were accepted
 	Metrics  map[string]metricState `json:"metrics"`  // by name
 	Trackers map[string]int64       `json:"trackers"` // by name, the time of the last event in nanoseconds since 1970
 }
@@ -28,7 +27,9 @@ type seriesState struct {
 	Tracker    string    `json:"tracker,omitempty"`
 	Step       int64     `json:"step"`
 	DroppedOff bool      `json:"dropped_off,omitempty"`
-	Start      time.Time `json:"created"`
+	Start      time.Time `json:"start"`
+
+	BeginsWithZero bool `json:"begins_with_zero,omitempty"` // see series.beginsWithZero
 
 	// Of a sum.
 	Value    int64 `json:"value,omitempty"`
@@ -51,14 +52,17 @@ func (s *seriesState) key() Key {
 }
 
 func (s *seriesState) isValid() bool {
-	return s.Value >= 0 && s.Exported >= 0 && s.Exported <= s.Value && !s.Start.IsZero()
+	return s.Value >= 0 && s.Exported >= 0 && s.Exported <= s.Value && !s.Start.IsZero() &&
+		(s.Values == nil || s.Values.isValid() && s.Unexported <= s.Values.Count)
 }
 
-// State returns the state of the set. Before Commit nothing of the export in progress counts as exported, after it all
-// does. No value in the state is below one in the export.
+// State returns the state of the set. What the export in progress has counts as exported after Commit, and as not
+// exported after Rollback. Before, it is not known, and the state is such that nothing is wrong either way if the process
+// ends: deltas are pending, and a series whose count is in the export does not begin with 0 again. No value in the state
+// is below one in the export.
 func (x *Export) State() State {
 	s := x.set
-	state := State{Delta: s.settings.Delta, Stamp: s.stamp, Exported: s.exported, Metrics: map[string]metricState{}, Trackers: s.trackers.Seen()}
+	state := State{Delta: s.settings.Delta, Stamp: s.stamp, Metrics: map[string]metricState{}, Trackers: s.trackers.Seen()}
 	for _, i := range s.instruments {
 		d := i.definition()
 		state.Metrics[d.Name] = metricState{Attributes: d.attributeNames(), Series: i.state()}
@@ -69,8 +73,9 @@ func (x *Export) State() State {
 // Restore makes a new Set continue from a state. It must be called after the metrics have been added and before
 // anything else: before the first Add, Record, Tracker and Export.
 //
-// After ErrOtherSettings the metrics that can continue do; after any other error the set is as it was. Restored series
-// continue with their value: a zero would look like a reset, and the whole value would be counted again.
+// After ErrOtherSettings the metrics that can continue do; after any other error the set is as it was. A restored series
+// continues with its value: a zero would look like a reset, and the whole value would be counted again. Only one of which
+// nothing above 0 was exported begins with 0, as a new one does.
 func (s *Set) Restore(state *State) error {
 	if state.Delta != s.settings.Delta {
 		return ErrOtherSettings
@@ -82,7 +87,7 @@ func (s *Set) Restore(state *State) error {
 			}
 		}
 	}
-	s.stamp, s.exported = state.Stamp, state.Exported
+	s.stamp, s.latest = state.Stamp, state.Stamp
 	s.trackers.Restore(state.Trackers)
 	var err error
 	for _, i := range s.instruments {
@@ -109,6 +114,7 @@ func (t *table[V]) states(fill func(state *seriesState, s *series[V])) []seriesS
 		k := e.key
 		all[i] = seriesState{
 			Stage: k.Stage, Outcome: k.Outcome, Tracker: k.Tracker, Step: k.Step, DroppedOff: k.DroppedOff, Start: e.start,
+			BeginsWithZero: e.beginsWithZero(),
 		}
 		fill(&all[i], e.series)
 	}
@@ -131,7 +137,8 @@ func (t *table[V]) restoreSeries(all []seriesState, holds func(tracker string) b
 			complete = false
 			continue
 		}
-		t.series[state.key()] = &series[V]{value: v, start: state.Start, begun: true, exported: exported}
+		risen := !state.BeginsWithZero
+		t.series[state.key()] = &series[V]{value: v, start: state.Start, begun: risen, risen: risen, exported: exported}
 	}
 	return complete
 }

@@ -32,7 +32,7 @@ func (c *upDownCounter) export(f *flush, to pmetric.Metric) {
 	sum.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
 	c.observe(f.now)
 	for _, e := range c.entries() {
-		e.startBefore(f.now)
+		e.startNotAfter(f.now)
 		dp := sum.DataPoints().AppendEmpty()
 		putHeader(dp, &c.def, e.key, e.start, f.now)
 		dp.SetIntValue(e.value.Load())

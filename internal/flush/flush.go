@@ -3,13 +3,14 @@
 
 // Package flush saves the state of a component and exports its counters, at every interval and a last time.
 //
-// A flush saves, exports, commits, and with delta temporality saves again:
+// A flush saves, exports, commits or rolls back, and with delta temporality saves again:
 //
 //   - It saves first, so that after a crash no restored value is below one that was exported: a backend would take that
 //     for a reset, and count the whole value again. What cannot be saved is therefore not exported.
 //   - It commits what the pipeline has accepted. What was refused stays, and goes with a later flush.
 //   - It saves the commit of deltas, or a restart after a crash would send them again. A cumulative value that is sent
 //     again is the same value, and can wait for the next flush.
+//   - The last flush saves its outcome in any case: after a restart it must be known whether a new series was seen.
 //
 // A pipeline that does not answer holds up none of this. Each send is in a goroutine of its own, with a deadline of one
 // interval, or 5 s where that is longer. One that has not returned by then, whatever became of its context, keeps its
@@ -156,20 +157,31 @@ func (f *Flusher) export(ctx context.Context, export *counters.Export, last bool
 		return true, err
 	}
 	err = f.send(ctx, export)
-	switch {
-	case errors.Is(err, errNoAnswer):
+	if errors.Is(err, errNoAnswer) {
 		return false, &failure{"Metrics were not accepted in time; no others are sent before they are accepted or refused", err}
-	case err != nil:
-		return true, &failure{"Metrics were not accepted; they are kept for the next flush", fmt.Errorf("metrics: %w", err)}
+	}
+	return true, errors.Join(f.answer(export, err), f.saveAnswer(ctx, export, err == nil, last))
+}
+
+// answer settles an export with the pipeline's answer.
+func (*Flusher) answer(export *counters.Export, err error) error {
+	if err != nil {
+		export.Rollback()
+		return &failure{"Metrics were not accepted; they are kept for the next flush", fmt.Errorf("metrics: %w", err)}
 	}
 	export.Commit()
-	if !f.settings.Delta {
-		return true, nil
+	return nil
+}
+
+// saveAnswer saves what became of an export, where a restart has to know, see counters.Export.
+func (f *Flusher) saveAnswer(ctx context.Context, export *counters.Export, accepted, last bool) error {
+	if !last && !(accepted && f.settings.Delta) {
+		return nil
 	}
 	if err := f.save(ctx, export, last); err != nil {
-		return true, &failure{"State could not be saved after an export; a crash before the next flush repeats its deltas", err}
+		return &failure{"State could not be saved after an export; a crash before the next flush repeats its deltas", err}
 	}
-	return true, nil
+	return nil
 }
 
 // settle is about what was sent by a flush before this one and not answered in its time. If it still is not, the state is
@@ -200,9 +212,7 @@ func (f *Flusher) settle(ctx context.Context, last bool) error {
 
 // finish ends an export that was answered late. The commit is saved by the flush that calls it.
 func (f *Flusher) finish(err error) {
-	if err == nil {
-		f.sent.export.Commit()
-	}
+	_ = f.answer(f.sent.export, err) // a refusal has been logged as no answer in time
 	f.sent.export.End()
 	f.sent = nil
 }
