@@ -123,6 +123,7 @@ func startOn(t *testing.T, cfg *Config, next pipelines, host *statusHost) *runni
 	set.TelemetrySettings = r.telemetry.NewTelemetrySettings()
 	set.Logger = zap.New(core)
 	r.receiver = create(t, set, cfg, next)
+	r.receiver.secretsInterval = time.Millisecond
 	if next.now != nil {
 		r.receiver.now = next.now
 	}

@@ -22,22 +22,19 @@ func (r *verifyyouReceiver) startKeys(ctx context.Context, host component.Host) 
 		r.useSecrets(ctx, nil)
 		return nil
 	}
-	read, err := secrets.Read(file)
+	read, err := secrets.Read(ctx, file)
 	if err != nil {
 		return fmt.Errorf("signing_secrets_file: cannot be used: %w; set it to the path of a file with one secret a line", err)
 	}
 	r.useSecrets(ctx, read)
 	r.background(func(ctx context.Context) {
-		err := secrets.Watch(ctx, file, read,
+		secrets.Watch(ctx, file, r.secretsInterval, read,
 			func(changed []string) {
 				r.useSecrets(ctx, changed)
 				r.settings.Logger.Info("Using the secrets of signing_secrets_file", zap.Int("secrets", len(changed)))
 				componentstatus.ReportStatus(host, componentstatus.NewEvent(componentstatus.StatusOK))
 			},
 			func(err error) { r.secretsFailed(host, err) })
-		if err != nil {
-			r.secretsFailed(host, err)
-		}
 	})
 	return nil
 }

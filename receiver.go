@@ -22,6 +22,7 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/record"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/secrets"
 )
 
 // answerTime is what is left of write_timeout for the answer when a pipeline takes too long.
@@ -48,6 +49,8 @@ type verifyyouReceiver struct {
 	obsrep     *receiverhelper.ObsReport
 	now        func() time.Time
 
+	secretsInterval time.Duration
+
 	lifecycle *lifecycle
 }
 
@@ -73,6 +76,8 @@ func newReceiver(set receiver.Settings, cfg *Config) (*verifyyouReceiver, error)
 		obsrep:    obsrep,
 		now:       time.Now,
 		lifecycle: newLifecycle(),
+
+		secretsInterval: secrets.Interval,
 	}, nil
 }
 
