@@ -50,6 +50,7 @@ func TestRead(t *testing.T) {
 		"\xff\xfea\x00b\x00\n\x00":       ErrNotUTF8,
 		"\xfe\xff\x00a\x00b\x00\n":       ErrNotUTF8,
 		"\xff\xfe":                       ErrNotUTF8,
+		"\xfe\xff":                       ErrNotUTF8,
 		"a\x00b\x00\n\x00":               ErrNotUTF8,
 		"one\ntwo\x00\n":                 ErrNotUTF8,
 		strings.Repeat("a", maxBytes+1):  ErrTooLarge,
