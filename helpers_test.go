@@ -125,6 +125,7 @@ func startOn(t *testing.T, cfg *Config, next pipelines, host *statusHost) *runni
 	set.Logger = zap.New(core)
 	r.id = set.ID
 	r.receiver = create(t, set, cfg, next)
+	r.receiver.secretsInterval = time.Millisecond
 	if next.now != nil {
 		r.receiver.now = next.now
 	}

@@ -49,6 +49,8 @@ type verifyyouReceiver struct {
 	now         func() time.Time
 	forget      func()
 
+	secretsInterval time.Duration
+
 	startOnce, stopOnce sync.Once
 	startErr            error
 	status              status.Reporter
@@ -80,7 +82,7 @@ func newReceiver(set receiver.Settings, cfg *Config, forget func()) (*verifyyouR
 	if err != nil {
 		return nil, err
 	}
-	r := &verifyyouReceiver{cfg: cfg, settings: set, telemetry: tel, obsrep: obsrep, now: time.Now, forget: forget}
+	r := &verifyyouReceiver{cfg: cfg, settings: set, telemetry: tel, obsrep: obsrep, now: time.Now, forget: forget, secretsInterval: secrets.Interval}
 	r.stopping, r.stopBackground = context.WithCancel(context.Background())
 	return r, nil
 }
@@ -124,13 +126,13 @@ func (r *verifyyouReceiver) startKeys(ctx context.Context) error {
 		r.keys.use(ctx, nil)
 		return nil
 	}
-	ofFile, err := secrets.Read(file)
+	ofFile, err := secrets.Read(ctx, file)
 	if err != nil {
 		return fmt.Errorf("signing_secrets_file: cannot be used: %w; set it to the path of a file with one secret a line", err)
 	}
 	r.keys.use(ctx, ofFile)
 	r.runInBackground(func(ctx context.Context) {
-		secrets.Watch(ctx, file, ofFile,
+		secrets.Watch(ctx, file, r.secretsInterval, ofFile,
 			func(changed []string) { r.secretsChanged(ctx, changed) }, r.secretsFailed)
 	})
 	return nil

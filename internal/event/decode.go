@@ -108,9 +108,7 @@ func (f *fields) read(body []byte) error {
 	if standIn == nil {
 		return err
 	}
-	clear(f.further)
-	*f = fields{furtherNames: f.furtherNames, further: f.further}
-	err = f.scan(standIn)
+	err = f.scan(standIn) // which finds again all that the first one has found
 	// The fields are parts of standIn. An identity is made of fields as they were sent, so they must be that again.
 	copy(standIn, body)
 	return err

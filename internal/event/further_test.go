@@ -41,6 +41,7 @@ func TestDecodeFurther(t *testing.T) {
 		`123456789012345678901`:     123456789012345678901.0,
 		`1e300`:                     1e300,
 		`1e-400`:                    0.0,
+		`1e-9223372036854775808`:    0.0,
 		`{}`:                        `{}`,
 		`[]`:                        `[]`,
 		`{ "a" : [1, {"b":null}] }`: `{ "a" : [1, {"b":null}] }`,
@@ -59,7 +60,7 @@ func TestDecodeFurther(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, Event{Stage: "a", ID: e.ID}, e, nothing)
 	}
-	for _, invalid := range []string{`NaN`, `-Infinity`, `Infinity`, `[NaN]`, `{"a":{"b":[-Infinity]}}`, `1e400`} {
+	for _, invalid := range []string{`NaN`, `-Infinity`, `Infinity`, `[NaN]`, `{"a":{"b":[-Infinity]}}`, `1e400`, `1e9223372036854775807`} {
 		e, err := NewDecoder([]string{"group"}).Decode(fmt.Appendf(nil, `{"stage":"a","group":%s}`, invalid))
 		require.NoError(t, err)
 		assert.Equal(t, Event{Stage: "a", ID: e.ID, InvalidFurther: []string{"group"}}, e, invalid)
@@ -76,11 +77,17 @@ func TestDecodeFurtherFields(t *testing.T) {
 	assert.Equal(t, []Further{{"session_id", "s"}, {"group", `{"x":1}`}}, e.Further)
 	assert.Equal(t, []string{"bad", "worse"}, e.InvalidFurther)
 	assert.Equal(t, []string{"trust_score"}, e.InvalidFields)
+	id := e.ID
+
+	// A name is never taken for a non-finite number.
+	e, err = NewDecoder([]string{"NaN", "x-Infinity"}).Decode([]byte(`{"y":NaN,"NaN":1,"stage":"a","x-Infinity":"NaN"}`))
+	require.NoError(t, err)
+	assert.Equal(t, []Further{{"NaN", int64(1)}, {"x-Infinity", "NaN"}}, e.Further)
 
 	// They are no part of the event's identity.
 	bare, err := new(Decoder).Decode([]byte(sample))
 	require.NoError(t, err)
-	assert.Equal(t, bare.ID, e.ID)
+	assert.Equal(t, bare.ID, id)
 	assert.Empty(t, bare.Further)
 
 	// They are kept where there is no event, too.

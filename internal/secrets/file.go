@@ -5,34 +5,104 @@
 package secrets
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 )
 
-// ErrEmpty means that a file holds no secret.
-var ErrEmpty = errors.New("there is no secret in it")
+// Why a file is refused, beside what the system says. No error of this package has the file's name or content in it:
+// where somebody has put a secret in the place of the name, it would be printed.
+var (
+	ErrEmpty    = errors.New("there is no secret in it")
+	ErrNotUTF8  = errors.New("it is in UTF-16 or has a NUL byte in it; save it in UTF-8")
+	ErrTooLarge = fmt.Errorf("it is larger than %d bytes", maxBytes)
+	ErrTimeout  = fmt.Errorf("reading it takes longer than %v", timeout)
+)
 
-// Read returns the secrets of a file: one a line, trimmed, without blank lines. There is at least one. An error does
-// not name the file: where somebody has put a secret in the place of its name, it would be printed.
-func Read(file string) ([]string, error) {
-	content, err := os.ReadFile(file)
+const (
+	// maxBytes is far more than secrets take, and little enough for a file without an end, as /dev/zero is.
+	maxBytes = 1 << 20
+
+	// timeout is how long a file may take that is a pipe or on a network file system.
+	timeout = 5 * time.Second
+)
+
+// Read returns the secrets of a file: one a line, without white space and byte order marks around it, and without
+// blank lines. There is at least one. It gives up after 5 s, or when ctx ends. The read itself cannot be stopped: a
+// goroutine waits for it for as long as the system does.
+func Read(ctx context.Context, file string) ([]string, error) {
+	return readWithin(ctx, func() ([]string, error) { return readFile(file) })
+}
+
+func readWithin(ctx context.Context, read func() ([]string, error)) ([]string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
+	defer cancel()
+	select {
+	case r := <-begin(read):
+		return r.secrets, r.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// result is what a read has come to.
+type result struct {
+	secrets []string
+	err     error
+}
+
+// begin reads in a goroutine of its own, as open(2) may never return: for a pipe that nobody writes to, or where a
+// mount hangs.
+func begin(read func() ([]string, error)) <-chan result {
+	c := make(chan result, 1)
+	go func() {
+		secrets, err := read()
+		c <- result{secrets, err}
+	}()
+	return c
+}
+
+func readFile(file string) ([]string, error) {
+	content, err := readBounded(file)
+	if named := (*fs.PathError)(nil); errors.As(err, &named) {
+		return nil, named.Err
+	}
 	if err != nil {
-		if named := (*fs.PathError)(nil); errors.As(err, &named) {
-			err = named.Err
-		}
 		return nil, err
+	}
+	return parse(content)
+}
+
+func readBounded(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	if err == nil && len(content) > maxBytes {
+		err = ErrTooLarge
+	}
+	return content, err
+}
+
+const byteOrderMark = "\uFEFF"
+
+// parse takes off a byte order mark at every line, since files are also made by appending one to another.
+func parse(content []byte) ([]string, error) {
+	if isUTF16(content) {
+		return nil, ErrNotUTF8
 	}
 	var secrets []string
 	for line := range strings.Lines(string(content)) {
-		if secret := strings.TrimSpace(line); secret != "" {
+		secret := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), byteOrderMark))
+		if secret != "" {
 			secrets = append(secrets, secret)
 		}
 	}
@@ -42,59 +112,8 @@ func Read(file string) ([]string, error) {
 	return secrets, nil
 }
 
-// checkInterval is how often a file is looked at although nothing has been heard of it: a network file system tells of
-// no change, and a watch ends with the folder that it is on.
-const checkInterval = 5 * time.Second
-
-// Watch calls changed with the secrets of a file whenever they differ from those before, and failed whenever the file
-// cannot be read for another reason than before, until ctx ends. It begins with what was read last, and returns an error
-// if the system does not let it watch.
-//
-// The watch is on the file's folder, not on the file: an editor puts another file in its place, and Kubernetes another
-// folder (a symlink beside it is swapped).
-func Watch(ctx context.Context, file string, last []string, changed func([]string), failed func(error)) error {
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		return err
-	}
-	defer watcher.Close()
-	ticker := time.NewTicker(checkInterval)
-	defer ticker.Stop()
-	r := reader{file: file, last: last, changed: changed, failed: failed}
-	for {
-		// Again and again, for the folder can go and come back. If it is away, reading says so.
-		_ = watcher.Add(filepath.Dir(file))
-		r.read()
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-watcher.Events:
-		case <-watcher.Errors: //nolint:errcheck // reading says what is wrong
-		case <-ticker.C:
-		}
-	}
-}
-
-// reader remembers what was read, so that the same is not told twice.
-type reader struct {
-	file    string
-	last    []string
-	failure string
-	changed func([]string)
-	failed  func(error)
-}
-
-func (r *reader) read() {
-	secrets, err := Read(r.file)
-	if err != nil {
-		if r.failure != err.Error() {
-			r.failure = err.Error()
-			r.failed(err)
-		}
-		return
-	}
-	if r.failure != "" || !slices.Equal(secrets, r.last) {
-		r.failure, r.last = "", secrets
-		r.changed(secrets)
-	}
+// isUTF16 recognizes UTF-16 by its byte order mark, of either order, or by the zero in its ASCII characters.
+func isUTF16(content []byte) bool {
+	return bytes.HasPrefix(content, []byte("\xff\xfe")) || bytes.HasPrefix(content, []byte("\xfe\xff")) ||
+		bytes.IndexByte(content, 0) >= 0
 }
