@@ -242,6 +242,13 @@ func TestFlush(t *testing.T) {
 	}
 }
 
+// TestNothingToSend does not bother the pipeline with metrics that have no data points.
+func TestNothingToSend(t *testing.T) {
+	f := newFlushed(true)
+	require.NoError(t, f.Flush(t.Context(), false))
+	assert.NotContains(t, f.done().order, "send")
+}
+
 func TestNothingIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFlushed(true)

@@ -192,3 +192,23 @@ func TestOpenIsCancelled(t *testing.T) {
 		})
 	}
 }
+
+// TestOpenAtTheLastMoment has one owner: whoever does not get the client closes it.
+func TestOpenAtTheLastMoment(t *testing.T) {
+	for range 200 {
+		synctest.Test(t, func(t *testing.T) {
+			d := statetest.New()
+			d.OnOpen(func() error {
+				time.Sleep(openTime)
+				return nil
+			})
+			settings, _ := on(d)
+			want := 1
+			if _, err := Open(t.Context(), settings); err != nil {
+				want = 0
+			}
+			synctest.Wait()
+			assert.Equal(t, want, d.Clients())
+		})
+	}
+}

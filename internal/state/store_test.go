@@ -177,7 +177,16 @@ func TestClose(t *testing.T) {
 		assert.Zero(t, d.Clients())
 
 		s := opened(t, d)
-		require.ErrorIs(t, s.Write(over, nil, []string{"a"}), context.Canceled)
+		calls := 0
+		d.OnCall(func() error {
+			calls++
+			return nil
+		})
+		for range 20 {
+			require.ErrorIs(t, s.Write(over, nil, []string{"a"}), context.Canceled)
+		}
+		synctest.Wait()
+		assert.Zero(t, calls, "nothing begins after the end")
 		require.NoError(t, opened(t, d).Close(over))
 		d.OnCall(func() error {
 			time.Sleep(time.Hour)
