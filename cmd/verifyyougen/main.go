@@ -48,8 +48,8 @@ func execute(ctx context.Context, root *cobra.Command, args []string, stdin io.R
 	return exitUsage
 }
 
-// failure marks what went wrong although the program was used rightly. Every
-// other error, cobra's own included, is wrong usage.
+// failure marks an error of a run whose flags were valid. Every other error,
+// cobra's own included, is wrong usage.
 type failure struct{ error }
 
 func newRootCommand(simulate *simulateCommand) *cobra.Command {

@@ -14,8 +14,8 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/cmd/verifyyougen/internal/scenario"
 )
 
-// mostEvents is where a walk ends that would go round for ever.
-const mostEvents = 100
+// maxEvents ends a walk that would never end.
+const maxEvents = 100
 
 // Verification is one run of one person through the stages.
 type Verification struct {
@@ -71,7 +71,7 @@ func (w *walker) walk(n int, from time.Time, slot time.Duration) *Verification {
 		v.ExternalID = fmt.Sprintf("user_%016x", id)
 	}
 	at := from.Add(time.Duration(random.Float64() * float64(slot))).Truncate(time.Microsecond)
-	for stage := scenario.First; stage != "" && len(v.Events) < mostEvents; {
+	for stage := scenario.First; stage != "" && len(v.Events) < maxEvents; {
 		v.Events = append(v.Events, w.event(random, stage, at))
 		stage = next(random, w.chances[campaign][stage])
 		at = at.Add(max(w.delay(random, w.scenario.Stages[stage].After), time.Microsecond))

@@ -14,10 +14,10 @@ import (
 // is not 1 in binary.
 const tolerance = 1e-9
 
-// What numbers and delays may not exceed, so that no sum of them is an overflow.
+// The largest number and delay, so that no sum of them overflows.
 const (
-	most    = 1_000_000
-	longest = 1000 * time.Hour
+	maxNumber = 1_000_000
+	maxDelay  = 1000 * time.Hour
 )
 
 // faults are the mistakes in a scenario, each with its key.
@@ -41,8 +41,8 @@ func (f *faults) delay(key string, d Delay) {
 		f.add(key+".p90", "is %v, must be at least the median", d.P90)
 	case d.Median == 0 && d.P90 > 0:
 		f.add(key+".median", "is missing")
-	case d.of(outermost) > float64(longest):
-		f.add(key+".p90", "is %v, which makes delays of more than %v", d.P90, longest)
+	case d.of(maxDeviations) > float64(maxDelay):
+		f.add(key+".p90", "is %v, which makes delays of more than %v", d.P90, maxDelay)
 	}
 }
 
@@ -51,8 +51,8 @@ func (s *Scenario) faults() []string {
 	s.campaignFaults(&f)
 	f.chance("external_id", s.ExternalID)
 	f.chance("trust_score.known", s.TrustScore.Known)
-	if score := s.TrustScore; !(-most <= score.From && score.From <= score.To && score.To <= most) {
-		f.add("trust_score.to", "is %v and from is %v: must be a range within ±%d", score.To, score.From, most)
+	if score := s.TrustScore; !(-maxNumber <= score.From && score.From <= score.To && score.To <= maxNumber) {
+		f.add("trust_score.to", "is %v and from is %v: must be a range within ±%d", score.To, score.From, maxNumber)
 	}
 	f.chance("deliveries.late", s.Deliveries.Late)
 	f.chance("deliveries.twice", s.Deliveries.Twice)
@@ -84,11 +84,11 @@ func (s *Scenario) stageFaults(f *faults) {
 func (s *Scenario) campaignFaults(f *faults) {
 	for i, campaign := range s.Campaigns {
 		key := fmt.Sprintf("campaigns[%d]", i)
-		if !(campaign.Weight > 0 && campaign.Weight <= most) {
-			f.add(key+".weight", "is %v, must be more than 0 and at most %d", campaign.Weight, most)
+		if !(campaign.Weight > 0 && campaign.Weight <= maxNumber) {
+			f.add(key+".weight", "is %v, must be more than 0 and at most %d", campaign.Weight, maxNumber)
 		}
-		if friction := campaign.friction(); !(friction >= 0 && friction <= most) {
-			f.add(key+".friction", "is %v, must be from 0 to %d", friction, most)
+		if friction := campaign.friction(); !(friction >= 0 && friction <= maxNumber) {
+			f.add(key+".friction", "is %v, must be from 0 to %d", friction, maxNumber)
 		}
 	}
 }

@@ -95,7 +95,7 @@ func Parse(text []byte) (*Scenario, error) {
 	return &s, nil
 }
 
-// explain says in one line what YAML has to say in several.
+// explain puts an error of the YAML decoder into one line.
 func explain(err error) error {
 	var mistyped *yaml.TypeError
 	switch {
