@@ -134,6 +134,7 @@ func bodyOf(v *population.Verification, e population.Event) []byte {
 		externalID:      orNull(v.ExternalID),
 		externalTracker: orNull(v.Tracker),
 		trustScore:      e.TrustScore,
+		sessionID:       v.SessionID,
 	}.body()
 	if err != nil {
 		panic(err) // no scenario makes a trust score of NaN or Inf

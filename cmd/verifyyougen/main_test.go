@@ -98,6 +98,7 @@ func TestWrongUsage(t *testing.T) {
 		"scenario not there":           {[]string{"simulate", "--scenario", t.TempDir() + "/none"}, "cannot read the scenario"},
 		"scenario with a fault":        {[]string{"simulate", "--scenario", writeFile(t, "external_id: 2")}, "external_id is 2, must be from 0 to 1; stages.verification_initialized is missing"},
 		"truth that cannot be written": {[]string{"simulate", "--truth", t.TempDir()}, "cannot write the truth"},
+		"presigned stragglers":         {[]string{"simulate", "--presign", "x", "--scenario", writeFile(t, "stages: {verification_initialized: {}}\ndeliveries: {stragglers: 0.1, straggler_wait: 1h}")}, "deliveries.stragglers: must be 0 with --presign"},
 		"presigned into a folder":      {[]string{"simulate", "--presign", t.TempDir()}, "cannot write the requests"},
 		"presigned and posted":         {[]string{"simulate", "--presign", "x", "--connections", "1"}, "[presign connections]"},
 		"simulate with two secrets":    {[]string{"simulate", "--secret", "a", "--secret-file", "b"}, "[secret secret-file]"},

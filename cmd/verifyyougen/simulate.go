@@ -29,12 +29,18 @@ Events are delivered as VerifyYou delivers them: retried until the answer is
 2xx, some late and out of order, some twice.
 
 At the end a summary is printed, and --truth writes what a Collector has to show:
-how many events there were, how many distinct verifications reached each stage,
-how they ended, how long they took. Only events that were answered 2xx count. It
-is valid once a funnel has ended every verification, provided that the funnel
-waits longer than any delay in the scenario and any time in which events were
-refused. Events that were given up after an answer was lost ("unclear") may be
-counted by the Collector all the same.
+events, and distinct verifications by the stages that they reached and passed, by
+how they ended, by liveness attempts; how long they took; and what became of
+those who began in each quarter of an hour. Only events that were answered 2xx
+count. It is valid once a funnel has ended every verification, provided that the
+funnel waits longer than any delay in the scenario and any time in which events
+were refused. Events that were given up after an answer was lost ("unclear") may
+be counted by the Collector all the same.
+
+Each verification has a verification_id of its own. With --session-ids one
+verification_id is the same for all, and a session_id tells them apart, as in
+VerifyYou's newer documents; the Collector then needs fields: [session_id] in the
+receiver and key: [verifyyou.session_id] in the funnel.
 
 --rate and --duration are of the real clock; --speed 60 lets people do in a
 second what they would do in a minute. Their occurred_at is the real time at
@@ -84,6 +90,7 @@ type simulateCommand struct {
 	scenarioFile  string
 	printScenario bool
 	seed          uint64
+	sessionIDs    bool
 	verifications int
 	rate          float64
 	duration      time.Duration
@@ -114,6 +121,7 @@ func (s *simulateCommand) command() *cobra.Command {
 	flags.StringVar(&s.scenarioFile, "scenario", "", "YAML `FILE` that says how people behave (default the built-in scenario)")
 	flags.BoolVar(&s.printScenario, "print-scenario", false, "print the built-in scenario and exit")
 	flags.Uint64Var(&s.seed, "seed", 0, "the same `N` makes the same population (default random)")
+	flags.BoolVar(&s.sessionIDs, "session-ids", false, "one verification_id for everybody, and a session_id for each verification")
 	flags.IntVar(&s.verifications, "verifications", 100, "`N` verifications begin")
 	flags.DurationVar(&s.duration, "duration", 0, "verifications begin for this long, instead of --verifications")
 	flags.Float64Var(&s.rate, "rate", 10, "`N` verifications begin in a second")
@@ -198,6 +206,9 @@ func (s *simulateCommand) plan(cmd *cobra.Command) (*population.Plan, error) {
 			return nil, fmt.Errorf("scenario %s: %w", s.scenarioFile, err)
 		}
 	}
+	if s.presignFile != "" && wanted.Deliveries.Stragglers > 0 {
+		return nil, errors.New("scenario with deliveries.stragglers: must be 0 with --presign, as a load tool would not wait before it posts them")
+	}
 	seed := s.seed
 	if !cmd.Flags().Changed("seed") {
 		seed = uint64(rand.Uint32()) //nolint:gosec // not secret; short enough to type again
@@ -210,6 +221,7 @@ func (s *simulateCommand) plan(cmd *cobra.Command) (*population.Plan, error) {
 		Rate:          s.rate,
 		Speed:         s.speed,
 		Repeats:       s.presignFile != "",
+		SessionIDs:    s.sessionIDs,
 	}, nil
 }
 
