@@ -138,7 +138,7 @@ func simulate(t *testing.T, answer answer, args ...string) (s simulation) {
 		defer server.Close()
 		s.start = time.Now()
 		var stdout, stderr bytes.Buffer
-		root := newRootCommand(&simulateCommand{dial: listener.dial})
+		root := newRootCommand(&simulateCommand{dial: listener.dial}, new(funnelCommand))
 		s.code = execute(ctx, root, args, nil, &stdout, &stderr)
 		s.took = time.Since(s.start)
 		s.stdout, s.stderr = stdout.String(), stderr.String()
