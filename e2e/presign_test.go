@@ -61,7 +61,7 @@ func readTruth(t *testing.T, file string) *population {
 		p.reached[series{stage: r.Stage, tracker: r.Tracker}] = r.Count
 	}
 	for _, e := range truth.Ended {
-		p.ended[series{stage: e.LastStage, outcome: e.Outcome, tracker: e.Tracker}] = e.Count
+		p.ended[series{stage: e.LastStage, outcome: e.Outcome, tracker: e.Tracker}] += e.Count
 	}
 	return p
 }

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// maxPending is how many deliveries can be on their way or wait for their
-	// next try. With more, time stands still for everybody else: memory is
+	// maxPending is how many deliveries can be in flight or wait for a retry. At
+	// the limit no further event is posted until one is done, so that memory is
 	// bounded while an endpoint is down.
 	maxPending = 10_000
 
@@ -134,6 +134,7 @@ func bodyOf(v *population.Verification, e population.Event) []byte {
 		externalID:      orNull(v.ExternalID),
 		externalTracker: orNull(v.Tracker),
 		trustScore:      e.TrustScore,
+		sessionID:       v.SessionID,
 	}.body()
 	if err != nil {
 		panic(err) // no scenario makes a trust score of NaN or Inf

@@ -72,15 +72,20 @@ func (e *eventFlags) event(cmd *cobra.Command) event {
 // event is the values of an event's fields, of which nil is null.
 type event struct {
 	stage, step, occurredAt, verificationID, externalID, externalTracker, trustScore any
+
+	// sessionID is a field of VerifyYou's newer documents. It is left out where
+	// it is empty.
+	sessionID string
 }
 
 // body returns the event as VerifyYou writes it: its order of the fields, its
 // spaces after comma and colon (for which json.Marshal has no setting).
 func (e event) body() ([]byte, error) {
-	fields := []struct {
+	type field struct {
 		name  string
 		value any
-	}{
+	}
+	fields := []field{
 		{"stage", e.stage},
 		{"step", e.step},
 		{"occurred_at", e.occurredAt},
@@ -88,6 +93,9 @@ func (e event) body() ([]byte, error) {
 		{"external_id", e.externalID},
 		{"external_tracker", e.externalTracker},
 		{"trust_score", e.trustScore},
+	}
+	if e.sessionID != "" {
+		fields = append(fields, field{"session_id", e.sessionID})
 	}
 	members := make([]string, len(fields))
 	for i, field := range fields {

@@ -50,6 +50,7 @@ func runWith(t *testing.T, stdin string, args ...string) result {
 func TestHelp(t *testing.T) {
 	for command, args := range map[string][]string{
 		"": {}, "[command]": {"--help"}, "send": {"send", "--help"}, "simulate": {"simulate", "--help"},
+		"funnel": {"funnel", "--help"},
 	} {
 		var stdout, stderr bytes.Buffer
 		require.Equal(t, exitOK, run(t.Context(), args, nil, &stdout, &stderr))
@@ -98,10 +99,16 @@ func TestWrongUsage(t *testing.T) {
 		"scenario not there":           {[]string{"simulate", "--scenario", t.TempDir() + "/none"}, "cannot read the scenario"},
 		"scenario with a fault":        {[]string{"simulate", "--scenario", writeFile(t, "external_id: 2")}, "external_id is 2, must be from 0 to 1; stages.verification_initialized is missing"},
 		"truth that cannot be written": {[]string{"simulate", "--truth", t.TempDir()}, "cannot write the truth"},
+		"presigned stragglers":         {[]string{"simulate", "--presign", "x", "--scenario", writeFile(t, "stages: {verification_initialized: {}}\ndeliveries: {stragglers: 0.1, straggler_wait: 1h}")}, "deliveries.stragglers: must be 0 with --presign"},
 		"presigned into a folder":      {[]string{"simulate", "--presign", t.TempDir()}, "cannot write the requests"},
 		"presigned and posted":         {[]string{"simulate", "--presign", "x", "--connections", "1"}, "[presign connections]"},
 		"simulate with two secrets":    {[]string{"simulate", "--secret", "a", "--secret-file", "b"}, "[secret secret-file]"},
 		"simulate without a secret":    {[]string{"simulate", "--secret", ""}, errNoSecret.Error()},
+		"funnel without scheme":        {[]string{"funnel", "--url", "localhost:8790"}, "--url must be a URL that begins with http:// or https://"},
+		"funnel with a query":          {[]string{"funnel", "--url", "http://localhost:8790/?from=1h"}, "--url must be"},
+		"funnel with a fragment":       {[]string{"funnel", "--url", "http://localhost:8790/#x"}, "--url must be"},
+		"JSON that is watched":         {[]string{"funnel", "--json", "--watch"}, "[json watch]"},
+		"argument of funnel":           {[]string{"funnel", "24h"}, "24h"},
 		"two secrets":                  {[]string{"send", "--secret", "a", "--secret-file", "b"}, "[secret secret-file]"},
 	} {
 		t.Run(name, func(t *testing.T) {

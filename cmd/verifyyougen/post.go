@@ -34,7 +34,7 @@ func (t *targetFlags) register(cmd *cobra.Command) {
 	flags.DurationVar(&t.timeout, "timeout", 35*time.Second, "how long to wait for the answer")
 }
 
-// validate finds the wrong usage that cobra cannot.
+// validate checks the values that cobra does not.
 func (t *targetFlags) validate() error {
 	if t.timeout <= 0 {
 		return fmt.Errorf("--timeout %s must be more than 0", t.timeout)

@@ -97,10 +97,10 @@ func (s *sendCommand) run(cmd *cobra.Command) error {
 	return nil
 }
 
-// validate finds the wrong usage that cobra cannot.
+// validate checks the values that cobra does not.
 func (s *sendCommand) validate(cmd *cobra.Command) error {
 	if s.printSignature && !cmd.Flags().Changed("body") {
-		return errors.New("--print-signature needs --body: nobody else would have the body it signs")
+		return errors.New("--print-signature needs --body: no one else would have the body that it signs")
 	}
 	return s.target.validate()
 }

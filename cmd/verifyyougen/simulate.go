@@ -21,19 +21,26 @@ import (
 )
 
 const simulateLong = `simulate posts the signed events of many people who go through VerifyYou at
-once: they take their time, drop out, close the tab, try again. Who does what,
-and how often, is in a scenario; --print-scenario prints the built-in one, to
-copy and change.
+once: they take their time, drop out, close the tab, try again, return. A
+scenario says who does what, and how often; --print-scenario prints the built-in
+one, to copy and change.
 
-Events are delivered as VerifyYou does it: again until the answer is 2xx, some
-late and out of order, some twice.
+Events are delivered as VerifyYou delivers them: retried until the answer is
+2xx, some late and out of order, some twice.
 
-In the end a summary is printed, and --truth writes what a Collector has to show:
-how many events there were, how many distinct verifications reached each stage,
-how they ended, how long they took. Only events that were answered 2xx count. It
-holds when a funnel has ended every verification, if it waits longer than any
-delay in the scenario and any time in which events were not taken. Events that
-were given up when an answer was lost ("unclear") may be counted even so.
+At the end a summary is printed, and --truth writes what a Collector has to show:
+events, and distinct verifications by the stages that they reached and passed, by
+how they ended, by liveness attempts; how long they took; and what became of
+those who began in each quarter of an hour. Only events that were answered 2xx
+count. It is valid once a funnel has ended every verification, provided that the
+funnel waits longer than any delay in the scenario and any time in which events
+were refused. Events that were given up after an answer was lost ("unclear") may
+be counted by the Collector all the same.
+
+Each verification has a verification_id of its own. With --session-ids one
+verification_id is the same for all, and a session_id tells them apart, as in
+VerifyYou's newer documents; the Collector then needs fields: [session_id] in the
+receiver and key: [verifyyou.session_id] in the funnel.
 
 --rate and --duration are of the real clock; --speed 60 lets people do in a
 second what they would do in a minute. Their occurred_at is the real time at
@@ -49,8 +56,8 @@ With --presign nothing is posted: the requests are written to a file, for a load
 tool to post without having to sign. occurred_at then begins now. The truth is
 what holds if all of them are posted.
 
-Ctrl-C ends it in order, with summary and truth of what was sent until then; a
-second one ends it at once.
+Ctrl-C stops it gracefully, with the summary and truth of what was sent until
+then; a second one stops it at once.
 
 The signing secret comes from the environment variable VERIFYYOU_SIGNING_SECRET,
 unless --secret-file or --secret is given.
@@ -58,7 +65,7 @@ unless --secret-file or --secret is given.
 The exit code is 0 if all events were answered 2xx, 1 if some were given up or
 the simulation was interrupted, 2 for wrong usage.`
 
-const simulateExample = `  # 100 people, ten times as fast as life, to a Collector on this machine
+const simulateExample = `  # 100 people at ten times real speed, to a Collector on this machine
   export VERIFYYOU_SIGNING_SECRET=whsec_test
   verifyyougen simulate --speed 10
 
@@ -70,10 +77,10 @@ const simulateExample = `  # 100 people, ten times as fast as life, to a Collect
   verifyyougen simulate --verifications 100000 --presign targets.jsonl --truth truth.json
   vegeta attack -format=json -targets targets.jsonl -lazy -rate 2000 | vegeta report`
 
-// Numbers and times beyond would overflow.
+// Larger values would overflow the arithmetic with times.
 const (
-	mostRate   = 1_000_000
-	longestRun = 10_000 * time.Hour
+	maxRate    = 1_000_000
+	maxRunTime = 10_000 * time.Hour
 )
 
 // simulateCommand is the flags of simulate.
@@ -83,6 +90,7 @@ type simulateCommand struct {
 	scenarioFile  string
 	printScenario bool
 	seed          uint64
+	sessionIDs    bool
 	verifications int
 	rate          float64
 	duration      time.Duration
@@ -110,15 +118,16 @@ func (s *simulateCommand) command() *cobra.Command {
 	flags.SortFlags = false // they are listed by what they are about
 	s.target.register(cmd)
 	s.secret.register(cmd)
-	flags.StringVar(&s.scenarioFile, "scenario", "", "YAML `FILE` that says how people behave (default built in)")
-	flags.BoolVar(&s.printScenario, "print-scenario", false, "print the built-in scenario, and do nothing else")
-	flags.Uint64Var(&s.seed, "seed", 0, "the same `N` makes the same population (default a new one)")
+	flags.StringVar(&s.scenarioFile, "scenario", "", "YAML `FILE` that says how people behave (default the built-in scenario)")
+	flags.BoolVar(&s.printScenario, "print-scenario", false, "print the built-in scenario and exit")
+	flags.Uint64Var(&s.seed, "seed", 0, "the same `N` makes the same population (default random)")
+	flags.BoolVar(&s.sessionIDs, "session-ids", false, "one verification_id for everybody, and a session_id for each verification")
 	flags.IntVar(&s.verifications, "verifications", 100, "`N` verifications begin")
-	flags.DurationVar(&s.duration, "duration", 0, "for how long verifications begin, instead of --verifications")
+	flags.DurationVar(&s.duration, "duration", 0, "verifications begin for this long, instead of --verifications")
 	flags.Float64Var(&s.rate, "rate", 10, "`N` verifications begin in a second")
-	flags.Float64Var(&s.speed, "speed", 1, "people are `N` times as fast as in life")
+	flags.Float64Var(&s.speed, "speed", 1, "people are `N` times faster than in reality")
 	flags.IntVar(&s.connections, "connections", 64, "at most `N` requests at once")
-	flags.DurationVar(&s.giveUpAfter, "give-up-after", 5*time.Minute, "how long an event that is not answered 2xx is delivered again")
+	flags.DurationVar(&s.giveUpAfter, "give-up-after", 5*time.Minute, "how long an event is retried that is not answered 2xx")
 	flags.StringVar(&s.truthFile, "truth", "", "JSON `FILE` to write the expected counts to")
 	flags.StringVar(&s.presignFile, "presign", "", "`FILE` to write signed requests to instead of posting, in vegeta's JSON format")
 	cmd.MarkFlagsMutuallyExclusive("verifications", "duration")
@@ -156,23 +165,23 @@ func (s *simulateCommand) run(cmd *cobra.Command) error {
 	return nil
 }
 
-// validate finds the wrong usage that cobra cannot.
+// validate checks the values that cobra does not.
 func (s *simulateCommand) validate(cmd *cobra.Command) error {
 	switch {
 	case s.verifications < 1:
 		return fmt.Errorf("--verifications %d must be at least 1", s.verifications)
 	case cmd.Flags().Changed("duration") && s.duration <= 0:
 		return fmt.Errorf("--duration %s must be more than 0", s.duration)
-	case !(s.rate > 0 && s.rate <= mostRate): // this way round NaN is one too
-		return fmt.Errorf("--rate %v must be more than 0 and at most %d", s.rate, mostRate)
+	case !(s.rate > 0 && s.rate <= maxRate): // this way round NaN is one too
+		return fmt.Errorf("--rate %v must be more than 0 and at most %d", s.rate, maxRate)
 	case !(s.speed >= 1) || math.IsInf(s.speed, 0):
 		return fmt.Errorf("--speed %v must be at least 1", s.speed)
 	case s.connections < 1:
 		return fmt.Errorf("--connections %d must be at least 1", s.connections)
 	case s.giveUpAfter < 0:
 		return fmt.Errorf("--give-up-after %s must not be negative", s.giveUpAfter)
-	case float64(s.population()) > longestRun.Seconds()*s.rate:
-		return fmt.Errorf("%d verifications at --rate %v would take more than %s", s.population(), s.rate, longestRun)
+	case float64(s.population()) > maxRunTime.Seconds()*s.rate:
+		return fmt.Errorf("%d verifications at --rate %v would take more than %s", s.population(), s.rate, maxRunTime)
 	default:
 		return s.target.validate()
 	}
@@ -197,6 +206,9 @@ func (s *simulateCommand) plan(cmd *cobra.Command) (*population.Plan, error) {
 			return nil, fmt.Errorf("scenario %s: %w", s.scenarioFile, err)
 		}
 	}
+	if s.presignFile != "" && wanted.Deliveries.Stragglers > 0 {
+		return nil, errors.New("scenario with deliveries.stragglers: must be 0 with --presign, as a load tool would not wait before it posts them")
+	}
 	seed := s.seed
 	if !cmd.Flags().Changed("seed") {
 		seed = uint64(rand.Uint32()) //nolint:gosec // not secret; short enough to type again
@@ -209,11 +221,12 @@ func (s *simulateCommand) plan(cmd *cobra.Command) (*population.Plan, error) {
 		Rate:          s.rate,
 		Speed:         s.speed,
 		Repeats:       s.presignFile != "",
+		SessionIDs:    s.sessionIDs,
 	}, nil
 }
 
-// outputs are files that are written at the end. They are created before
-// anything is sent: a wrong name would be known too late.
+// outputs are the files that are written at the end. They are created before
+// anything is sent, so that a wrong name is reported first.
 type outputs struct {
 	truth, presign io.WriteCloser
 }

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
 	"net"
@@ -16,7 +17,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -137,7 +138,7 @@ func simulate(t *testing.T, answer answer, args ...string) (s simulation) {
 		defer server.Close()
 		s.start = time.Now()
 		var stdout, stderr bytes.Buffer
-		root := newRootCommand(&simulateCommand{dial: listener.dial})
+		root := newRootCommand(&simulateCommand{dial: listener.dial}, new(funnelCommand))
 		s.code = execute(ctx, root, args, nil, &stdout, &stderr)
 		s.took = time.Since(s.start)
 		s.stdout, s.stderr = stdout.String(), stderr.String()
@@ -160,6 +161,8 @@ type received struct {
 	Stage      string    `json:"stage"`
 	OccurredAt time.Time `json:"occurred_at"`
 	ID         string    `json:"verification_id"`
+	SessionID  string    `json:"session_id"`
+	ExternalID *string   `json:"external_id"`
 	Tracker    *string   `json:"external_tracker"`
 }
 
@@ -167,6 +170,8 @@ type received struct {
 type recount struct {
 	verifications          int64
 	events, reached, ended map[string]int64
+	passed, attempts       map[string]int64
+	began, completed       map[string]int64 // by quarter of an hour and tracker
 	took, stageTook        map[string][]float64
 	first, last            time.Time
 }
@@ -175,6 +180,7 @@ func count(t *testing.T, bodies []string) recount {
 	t.Helper()
 	c := recount{
 		events: map[string]int64{}, reached: map[string]int64{}, ended: map[string]int64{},
+		passed: map[string]int64{}, attempts: map[string]int64{}, began: map[string]int64{}, completed: map[string]int64{},
 		took: map[string][]float64{}, stageTook: map[string][]float64{},
 	}
 	verifications := map[string][]received{}
@@ -182,7 +188,11 @@ func count(t *testing.T, bodies []string) recount {
 	for _, body := range slices.Compact(bodies) {
 		var e received
 		require.NoError(t, json.Unmarshal([]byte(body), &e))
-		verifications[e.ID] = append(verifications[e.ID], e)
+		key := e.ID
+		if e.SessionID != "" {
+			key = e.SessionID
+		}
+		verifications[key] = append(verifications[key], e)
 	}
 	c.verifications = int64(len(verifications))
 	for _, events := range verifications {
@@ -206,7 +216,15 @@ func (c *recount) add(t *testing.T, events []received) {
 		outcome = "abandoned"
 	}
 	seen := map[string]bool{}
+	attempts, droppedOff := 0, false
 	for i, e := range events {
+		assert.Equal(t, first.ExternalID, e.ExternalID, "it is constant within a verification")
+		switch e.Stage {
+		case "liveness_started":
+			attempts++
+		case "liveness_failed", "liveness_cancelled", "face_collision":
+			droppedOff = true
+		}
 		c.events[e.Stage+"/"+tracker]++
 		if i > 0 {
 			require.True(t, e.OccurredAt.After(events[i-1].OccurredAt), "the order of a verification's events is known")
@@ -224,13 +242,28 @@ func (c *recount) add(t *testing.T, events []received) {
 			c.took[tracker] = append(c.took[tracker], e.OccurredAt.Sub(first.OccurredAt).Seconds())
 		}
 	}
-	c.ended[strings.Join([]string{outcome, last.Stage, tracker}, "/")]++
+	c.ended[fmt.Sprint(outcome, " ", last.Stage, " ", droppedOff, " ", tracker)]++
+	c.attempts[fmt.Sprint(outcome, " ", attempts, " ", tracker)]++
+	furthest := slices.IndexFunc(stepsBackwards, func(step string) bool { return seen[step] })
+	for _, step := range stepsBackwards[furthest:] {
+		c.passed[step+"/"+tracker]++
+	}
+	beginning := first.OccurredAt.Format("2006-01-02 15:") + strconv.Itoa(first.OccurredAt.Minute()/15) + tracker
+	c.began[beginning]++
+	if outcome == "completed" {
+		c.completed[beginning]++
+	}
 	if c.first.IsZero() || first.OccurredAt.Before(c.first) {
 		c.first = first.OccurredAt
 	}
 	if last.OccurredAt.After(c.last) {
 		c.last = last.OccurredAt
 	}
+}
+
+var stepsBackwards = []string{
+	"verification_completed", "liveness_passed", "liveness_started", "consent_granted", "account_created",
+	"verification_started", "verification_initialized",
 }
 
 // assertTruth checks a truth against the bodies that an endpoint took.
@@ -240,11 +273,26 @@ func assertTruth(t *testing.T, bodies []string, got truth.Truth) {
 	assert.Equal(t, want.verifications, got.Verifications)
 	assert.Equal(t, want.events, stageCounts(got.Events))
 	assert.Equal(t, want.reached, stageCounts(got.Reached))
-	ended := map[string]int64{}
+	assert.Equal(t, want.passed, stageCounts(got.Passed))
+	ended, attempts := map[string]int64{}, map[string]int64{}
 	for _, row := range got.Ended {
-		ended[strings.Join([]string{string(row.Outcome), row.LastStage, row.Tracker}, "/")] = row.Count
+		ended[fmt.Sprint(row.Outcome, " ", row.LastStage, " ", row.DroppedOff, " ", row.Tracker)] = row.Count
+	}
+	for _, row := range got.Attempts {
+		attempts[fmt.Sprint(row.Outcome, " ", row.Attempts, " ", row.Tracker)] = row.Count
 	}
 	assert.Equal(t, want.ended, ended)
+	assert.Equal(t, want.attempts, attempts)
+	began, completed := map[string]int64{}, map[string]int64{}
+	for _, row := range got.Beginnings {
+		beginning := row.Start.Format("2006-01-02 15:") + strconv.Itoa(row.Start.Minute()/15) + row.Tracker
+		began[beginning] = row.Began
+		if row.Completed > 0 {
+			completed[beginning] = row.Completed
+		}
+	}
+	assert.Equal(t, want.began, began)
+	assert.Equal(t, want.completed, completed)
 
 	assert.Len(t, got.VerificationDurations, len(want.took))
 	for _, row := range got.VerificationDurations {
@@ -283,4 +331,5 @@ func assertDurations(t *testing.T, of string, want []float64, got truth.Duration
 	assert.InEpsilon(t, sum, got.Sum, digits, of)
 	assert.InEpsilon(t, want[int(math.Ceil(float64(len(want))*0.5))-1], got.Median, digits, of)
 	assert.InEpsilon(t, want[int(math.Ceil(float64(len(want))*0.9))-1], got.P90, digits, of)
+	assert.InEpsilon(t, want[int(math.Ceil(float64(len(want))*0.99))-1], got.P99, digits, of)
 }

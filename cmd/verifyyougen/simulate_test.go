@@ -78,6 +78,63 @@ func TestTruthIsWhatWasTaken(t *testing.T) {
 	assert.False(t, inOrder, "the endpoint sees events out of order")
 }
 
+// With --session-ids runs are told apart by session_id alone.
+func TestSessionIDs(t *testing.T) {
+	s := simulate(t, unreliable(), "--seed", "1", "--verifications", "200", "--session-ids")
+	assert.Equal(t, exitOK, s.code, s.stderr)
+	assertTruth(t, s.taken, s.truth)
+	assert.EqualValues(t, 200, s.truth.Verifications)
+	for _, body := range s.taken {
+		fields := decode(t, body)
+		assert.Equal(t, "ver_configured_check", fields["verification_id"])
+		assert.Regexp(t, "^ses_[0-9a-f]{32}$", fields["session_id"])
+	}
+}
+
+// Without it there is no such field, as in VerifyYou's webhook documents.
+func TestNoSessionIDs(t *testing.T) {
+	s := simulate(t, takeAll, "--verifications", "10")
+	for _, body := range s.taken {
+		assert.NotContains(t, decode(t, body), "session_id")
+	}
+}
+
+// Stragglers come when nothing else of their verification has come for as long
+// as the scenario says.
+func TestStragglersArePosted(t *testing.T) {
+	s := simulate(t, takeAll, "--seed", "1", "--verifications", "50", "--speed", "60",
+		"--scenario", writeFile(t, strings.Replace(string(scenario.DefaultYAML), "stragglers: 0\n", "stragglers: 0.2\n", 1)))
+	assert.Equal(t, exitOK, s.code, s.stderr)
+	latest, seen, stragglers := map[any]time.Time{}, map[string]bool{}, 0
+	for _, p := range s.posts {
+		id := decode(t, p.body)["verification_id"]
+		if seen[p.body] {
+			continue // delivered twice
+		}
+		seen[p.body] = true
+		if p.at.Sub(occurredAt(t, p.body)) >= 40*time.Second {
+			stragglers++
+			assert.GreaterOrEqual(t, p.at.Sub(latest[id]), 40*time.Second)
+			continue
+		}
+		latest[id] = p.at
+	}
+	assert.NotZero(t, stragglers)
+	var began, inTime int64
+	for _, row := range s.truth.Beginnings {
+		began += row.Began
+	}
+	for _, row := range s.truth.StageDurations {
+		inTime += row.Count
+	}
+	var reached int64
+	for _, row := range s.truth.Reached {
+		reached += row.Count
+	}
+	assert.EqualValues(t, 50, began)
+	assert.Less(t, inTime, reached-began, "no duration leads to or from a straggler")
+}
+
 // Each line of the summary says what the truth says.
 func TestSummary(t *testing.T) {
 	s := simulate(t, unreliable(), "--seed", "1", "--verifications", "200", "--speed", "10")

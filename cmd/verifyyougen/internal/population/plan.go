@@ -23,6 +23,9 @@ type Plan struct {
 	// Repeats puts the second deliveries into the plan, as if every first one
 	// were answered 2xx at once.
 	Repeats bool
+	// SessionIDs tells verifications apart by a session_id of each, with one
+	// verification_id for all.
+	SessionIDs bool
 }
 
 // Delivery is an event that is due to be delivered.
@@ -40,7 +43,7 @@ type Delivery struct {
 func (p *Plan) Deliveries() iter.Seq[Delivery] {
 	return func(yield func(Delivery) bool) {
 		var due queue
-		walker := newWalker(p.Scenario, p.Seed, p.Speed)
+		walker := newWalker(p)
 		slot := time.Duration(float64(time.Second) / p.Rate)
 		for begun := 0; ; {
 			for from := p.begins(begun); begun < p.Verifications && (len(due) == 0 || !from.After(due[0].Due)); from = p.begins(begun) {

@@ -4,8 +4,10 @@
 package population
 
 import (
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -141,7 +143,90 @@ func TestEndlessWalk(t *testing.T) {
 		Campaigns: []scenario.Campaign{{Weight: 1}},
 		Stages:    map[string]scenario.Stage{scenario.First: {Next: map[string]float64{scenario.First: 1}}},
 	}
-	assert.Len(t, verifications(p)[0].Events, mostEvents)
+	assert.Len(t, verifications(p)[0].Events, maxEvents)
+}
+
+// A person who returns begins another run with the same external_id, if there
+// is one. The seed is fixed: what is within 4 standard deviations once always is.
+func TestReturning(t *testing.T) {
+	for name, test := range map[string]struct{ externalID, returning float64 }{
+		"some return":         {0.8, 0.3},
+		"everybody has an id": {1, 0.1},
+		"nobody has an id":    {0, 0.5},
+		"nobody returns":      {0.8, 0},
+		"all are one person":  {1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const n = 20_000
+			p := plan(n)
+			p.Scenario.ExternalID, p.Scenario.Returning = test.externalID, test.returning
+			ids, runs, linked := map[string]bool{}, map[string]int{}, 0
+			for _, v := range verifications(p) {
+				assert.False(t, ids[v.ID], "each run has a verification_id of its own")
+				ids[v.ID] = true
+				if v.ExternalID != "" {
+					runs[v.ExternalID]++
+					linked++
+				}
+			}
+			people := (1 - test.returning) * n * test.externalID
+			if test.returning == 1 {
+				people = 1
+			}
+			assert.InDelta(t, people, len(runs), 4*math.Sqrt(n)/2)
+			assert.InDelta(t, test.externalID, float64(linked)/n, 0.05, "people who return are like others")
+			if test.returning > 0 && test.externalID > 0 {
+				assert.Greater(t, slices.Max(slices.Collect(maps.Values(runs))), 2, "some return more than once")
+			}
+		})
+	}
+}
+
+func TestSessionIDs(t *testing.T) {
+	p := plan(500)
+	byVerification := verifications(p)
+	p.SessionIDs = true
+	sessions := map[string]bool{}
+	for i, v := range verifications(p) {
+		want := *byVerification[i]
+		assert.Empty(t, want.SessionID)
+		assert.Equal(t, "ses_"+strings.TrimPrefix(want.ID, "ver_"), v.SessionID)
+		want.ID, want.SessionID = "ver_configured_check", v.SessionID
+		assert.Equal(t, &want, v, "the rest is the same")
+		sessions[v.SessionID] = true
+	}
+	assert.Len(t, sessions, 500)
+}
+
+// Stragglers are due when all other events of their verification are, and the
+// wait has passed since; the last event and the completion are none.
+func TestStragglers(t *testing.T) {
+	p := plan(2000)
+	p.Scenario.Deliveries.Stragglers, p.Scenario.Deliveries.StragglerWait = 0.3, time.Hour
+	completed := p.Scenario.Stages[scenario.Last]
+	completed.Next = map[string]float64{"document_scanned": 0.5}
+	p.Scenario.Stages[scenario.Last], p.Scenario.Stages["document_scanned"] = completed, scenario.Stage{}
+	stragglers, candidates := 0, 0
+	for _, v := range verifications(p) {
+		var others time.Time
+		for _, e := range v.Events {
+			if due := e.OccurredAt.Add(e.Late); !e.Straggler && due.After(others) {
+				others = due
+			}
+		}
+		for i, e := range v.Events {
+			if i == len(v.Events)-1 || e.Stage == scenario.Last {
+				assert.False(t, e.Straggler)
+				continue
+			}
+			candidates++
+			if e.Straggler {
+				stragglers++
+				assert.Equal(t, others.Add(time.Hour/7), e.OccurredAt.Add(e.Late))
+			}
+		}
+	}
+	assert.InDelta(t, 0.3, float64(stragglers)/float64(candidates), 0.03)
 }
 
 // The seed is fixed: what is within 4 standard deviations once always is.
@@ -159,7 +244,7 @@ func TestChances(t *testing.T) {
 	for _, campaign := range s.Campaigns {
 		weights += campaign.Weight
 	}
-	var events, known, late, twice, identified int
+	var events, known, late, twice int
 	lowest, highest := math.Inf(1), math.Inf(-1)
 	for _, campaign := range s.Campaigns {
 		chances := s.Chances(campaign)
@@ -170,9 +255,6 @@ func TestChances(t *testing.T) {
 				continue
 			}
 			ofCampaign++
-			if v.ExternalID != "" {
-				identified++
-			}
 			for i, e := range v.Events {
 				events++
 				from[e.Stage]++
@@ -203,7 +285,6 @@ func TestChances(t *testing.T) {
 		}
 		assert.Empty(t, to, "nobody goes where the scenario does not lead")
 	}
-	share("external_id", s.ExternalID, identified, len(all))
 	share("trust_score", s.TrustScore.Known, known, events)
 	assert.InDelta(t, s.TrustScore.From, lowest, 0.001)
 	assert.InDelta(t, s.TrustScore.To, highest, 0.001)

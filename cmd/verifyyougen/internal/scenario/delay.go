@@ -12,9 +12,9 @@ const (
 	// atP90 is how many standard deviations above its mean a normal
 	// distribution has its 90th percentile.
 	atP90 = 1.2815515655446004
-	// outermost is how many of them a delay may be from its median. Without an
-	// end, one of a million people would be silent for longer than any funnel waits.
-	outermost = 3
+	// maxDeviations is how many of them a delay may be from its median. Without a
+	// limit, one of a million people would be silent for longer than any funnel waits.
+	maxDeviations = 3
 )
 
 // Of returns the delay of someone who is z standard deviations slower than the
@@ -27,6 +27,6 @@ func (d Delay) of(z float64) float64 {
 	if d.Median == 0 {
 		return 0
 	}
-	z = max(-outermost, min(z, outermost))
+	z = max(-maxDeviations, min(z, maxDeviations))
 	return float64(d.Median) * math.Pow(float64(d.P90)/float64(d.Median), z/atP90)
 }

@@ -11,7 +11,19 @@ import (
 // order is that of VerifyYou's table of stages.
 var order = []string{
 	First, "verification_started", "account_created", "consent_granted", "liveness_started", "liveness_passed",
-	"liveness_failed", "liveness_cancelled", "face_collision", "verification_completed",
+	"liveness_failed", "liveness_cancelled", "face_collision", Last,
+}
+
+// HappyPath returns the stages of VerifyYou's table without those at which
+// people drop off, in its order.
+func HappyPath() []string {
+	return slices.DeleteFunc(slices.Clone(order), IsDropOff)
+}
+
+// IsDropOff says whether a stage is one at which VerifyYou says that people
+// drop off.
+func IsDropOff(stage string) bool {
+	return stage == "liveness_failed" || stage == "liveness_cancelled" || stage == "face_collision"
 }
 
 // CompareStages orders stages as VerifyYou's table does, and those that are not

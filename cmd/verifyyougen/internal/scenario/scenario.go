@@ -17,8 +17,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// First is the stage at which every verification begins.
-const First = "verification_initialized"
+// First is the stage at which every verification begins, Last the one that says
+// that the flow has finished.
+const (
+	First = "verification_initialized"
+	Last  = "verification_completed"
+)
 
 // DefaultYAML is the scenario that is used without one of the user's own. Its
 // comments explain every key.
@@ -29,7 +33,8 @@ var DefaultYAML []byte
 // Scenario is how a population of verifications behaves. Chances are from 0 to 1.
 type Scenario struct {
 	Campaigns  []Campaign       `yaml:"campaigns"`
-	ExternalID float64          `yaml:"external_id"` // chance that a verification has one
+	ExternalID float64          `yaml:"external_id"` // chance that a person has one
+	Returning  float64          `yaml:"returning"`   // chance that a verification is a further one of a person who had one before
 	TrustScore TrustScore       `yaml:"trust_score"`
 	Stages     map[string]Stage `yaml:"stages"`
 	Deliveries Deliveries       `yaml:"deliveries"`
@@ -67,6 +72,10 @@ type Deliveries struct {
 	Late  float64 `yaml:"late"`
 	Twice float64 `yaml:"twice"`
 	Delay Delay   `yaml:"delay"`
+	// Stragglers is the chance that an event is delivered only StragglerWait
+	// after the others of its verification.
+	Stragglers    float64       `yaml:"stragglers"`
+	StragglerWait time.Duration `yaml:"straggler_wait"`
 }
 
 // Default returns the scenario of DefaultYAML.
@@ -78,37 +87,31 @@ func Default() *Scenario {
 	return s
 }
 
-// Parse reads a scenario. Its error is one line that names every key at fault.
+// Parse reads a scenario. Its error is one line that names every invalid key,
+// what is wrong with it and what would be right.
 func Parse(text []byte) (*Scenario, error) {
 	var s Scenario
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
-	if err := decoder.Decode(&s); err != nil {
-		return nil, explain(err)
+	err := decoder.Decode(&s)
+	var mistyped *yaml.TypeError
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, errors.New("it is empty, must have stages")
+	case err != nil && !errors.As(err, &mistyped):
+		return nil, fmt.Errorf("it is not valid YAML: %s", oneLine(err))
 	}
 	if len(s.Campaigns) == 0 {
 		s.Campaigns = []Campaign{{Weight: 1}}
 	}
-	if faults := s.faults(); len(faults) > 0 {
-		return nil, errors.New(strings.Join(faults, "; "))
+	faults := s.faults(text)
+	switch {
+	case len(faults) > 0:
+		return nil, errors.New(faults.String())
+	case err != nil:
+		return nil, errors.New(oneLine(err))
 	}
 	return &s, nil
 }
 
-// explain says in one line what YAML has to say in several.
-func explain(err error) error {
-	var mistyped *yaml.TypeError
-	switch {
-	case errors.Is(err, io.EOF):
-		return errors.New("it is empty")
-	case errors.As(err, &mistyped):
-		faults := make([]string, len(mistyped.Errors))
-		for i, fault := range mistyped.Errors {
-			// "line 3: field wieght not found in type scenario.Campaign": the type is nothing to a user.
-			faults[i], _, _ = strings.Cut(fault, " in type ")
-		}
-		return errors.New(strings.Join(faults, "; "))
-	default:
-		return fmt.Errorf("it is no YAML: %s", strings.ReplaceAll(err.Error(), "\n", " "))
-	}
-}
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", " ") }

@@ -40,19 +40,19 @@ func TestLeastScenario(t *testing.T) {
 func TestFaults(t *testing.T) {
 	const stages = "stages: {verification_initialized: {}}\n"
 	for name, test := range map[string]struct{ text, want string }{
-		"empty":               {"# nothing\n", "it is empty"},
-		"no YAML":             {"stages: {", "it is no YAML"},
-		"unknown key":         {stages + "campaign: []", "line 2: field campaign not found"},
-		"unknown nested key":  {stages + "campaigns: [{wieght: 1}]", "line 2: field wieght not found"},
-		"no number":           {stages + "external_id: most", "line 2: cannot unmarshal !!str `most` into float64"},
-		"no duration":         {stages + "deliveries: {delay: {median: 5}}", "line 2: cannot unmarshal !!int `5` into time.Duration"},
+		"empty":               {"# nothing\n", "it is empty, must have stages"},
+		"no YAML":             {"stages: {", "it is not valid YAML"},
+		"unknown key":         {stages + "campaign: []", "campaign is unknown, must be one of campaigns, external_id, returning, trust_score, stages, deliveries"},
+		"unknown nested key":  {stages + "campaigns: [{wieght: 1}]", "campaigns[0].wieght is unknown, must be one of tracker, weight, friction"},
+		"no number":           {stages + "external_id: most", `external_id is "most", must be a number`},
+		"no duration":         {stages + "deliveries: {delay: {median: 5}}", `deliveries.delay.median is "5", must be a duration such as 5s`},
 		"no first stage":      {"stages: {verification_started: {}}", "stages.verification_initialized is missing"},
 		"negative chance":     {"stages: {verification_initialized: {next: {verification_initialized: -0.1}}}", "stages.verification_initialized.next.verification_initialized is -0.1, must be from 0 to 1"},
 		"chance over 1":       {stages + "external_id: 1.1", "external_id is 1.1, must be from 0 to 1"},
 		"chance of NaN":       {stages + "deliveries: {late: .nan}", "deliveries.late is NaN"},
 		"twice negative":      {stages + "deliveries: {twice: -1}", "deliveries.twice is -1"},
 		"sum over 1":          {"stages: {verification_initialized: {next: {a: 0.7, b: 0.4}}, a: {}, b: {}}", "stages.verification_initialized.next adds up to 1.1, must be at most 1"},
-		"stage not there":     {"stages: {verification_initialized: {next: {a: 0.7}}}", "stages.verification_initialized.next.a is not among the stages"},
+		"stage not there":     {"stages: {verification_initialized: {next: {a: 0.7}}}", "stages.verification_initialized.next.a is not a stage, must be a key of stages"},
 		"no weight":           {stages + "campaigns: [{weight: 1}, {tracker: a}]", "campaigns[1].weight is 0, must be more than 0 and at most 1000000"},
 		"negative weight":     {stages + "campaigns: [{weight: -1}]", "campaigns[0].weight is -1"},
 		"negative friction":   {stages + "campaigns: [{weight: 1, friction: -1}]", "campaigns[0].friction is -1"},
@@ -66,6 +66,18 @@ func TestFaults(t *testing.T) {
 		"trust score NaN":     {stages + "trust_score: {known: 1, to: .nan}", "trust_score.to is NaN"},
 		"trust score Inf":     {stages + "trust_score: {known: 1, to: .inf}", "trust_score.to is +Inf"},
 		"two faults":          {stages + "external_id: 2\ndeliveries: {late: 3}", "external_id is 2, must be from 0 to 1; deliveries.late is 3"},
+		"key twice":           {stages + "external_id: 1\nexternal_id: 0", "external_id is there twice, must be there once"},
+		"no mapping":          {"stages: [verification_initialized]", "stages must be a mapping of keys and values"},
+		"no list":             {stages + "campaigns: {weight: 1}", "campaigns must be a list"},
+		"no scalar":           {stages + "external_id: [1]", "external_id must be a number"},
+		"no whole number":     {"stages: {verification_initialized: {step: 1.5}}", `stages.verification_initialized.step is "1.5", must be a whole number`},
+		"no document":         {"stages", `is "stages", must be a mapping of keys and values`},
+		"anchor in itself":    {"stages: {verification_initialized: &a {<<: *a}}", "it is not valid YAML: yaml: anchor 'a' value contains itself"},
+		"returning over 1":    {stages + "returning: 1.5", "returning is 1.5, must be from 0 to 1"},
+		"stragglers negative": {stages + "deliveries: {stragglers: -1}", "deliveries.stragglers is -1, must be from 0 to 1"},
+		"straggler at once":   {stages + "deliveries: {stragglers: 0.1}", "deliveries.straggler_wait is missing, must be longer than the funnel waits"},
+		"negative wait":       {stages + "deliveries: {straggler_wait: -1s}", "deliveries.straggler_wait is -1s, must be from 0s to 1000h0m0s"},
+		"endless wait":        {stages + "deliveries: {straggler_wait: 1001h}", "deliveries.straggler_wait is 1001h0m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse([]byte(test.text))
@@ -74,6 +86,36 @@ func TestFaults(t *testing.T) {
 			assert.NotContains(t, err.Error(), "scenario.")
 		})
 	}
+}
+
+// What is wrong in shape and what is wrong in value is reported together, each
+// key once.
+func TestFaultsTogether(t *testing.T) {
+	_, err := Parse([]byte("stages: {verification_initialized: {step: first, next: {a: 2}}}\n" +
+		"campaigns: [{weight: heavy}]\ndeliveries: {delay: {median: 5, p90: 10s}}\ncampaign: []\nreturning: -1\n"))
+	assert.EqualError(t, err, `stages.verification_initialized.step is "first", must be a whole number; `+
+		`campaigns[0].weight is "heavy", must be a number; `+
+		`deliveries.delay.median is "5", must be a duration such as 5s; `+
+		`campaign is unknown, must be one of campaigns, external_id, returning, trust_score, stages, deliveries; `+
+		`returning is -1, must be from 0 to 1; `+
+		`stages.verification_initialized.next.a is 2, must be from 0 to 1; `+
+		`stages.verification_initialized.next adds up to 2, must be at most 1`)
+}
+
+// Anchors, aliases and merge keys are YAML like any other, null is as missing.
+func TestAliases(t *testing.T) {
+	s, err := Parse([]byte("campaigns: [&a {tracker: a, weight: 2}, {<<: *a, tracker: b}]\n" +
+		"stages: {verification_initialized: &s {step: 1}, other: *s, last: }\nexternal_id: ~\n"))
+	require.NoError(t, err)
+	assert.Equal(t, []Campaign{{Tracker: "a", Weight: 2}, {Tracker: "b", Weight: 2}}, s.Campaigns)
+	assert.Equal(t, 1, *s.Stages["other"].Step)
+	assert.Zero(t, s.ExternalID)
+}
+
+func TestHappyPath(t *testing.T) {
+	assert.Equal(t, []string{
+		First, "verification_started", "account_created", "consent_granted", "liveness_started", "liveness_passed", Last,
+	}, HappyPath())
 }
 
 // Chances as people write them add up to a little more than 1 in binary.

@@ -10,7 +10,7 @@ import (
 )
 
 // samples keeps durations in 4 bytes each, as 10 million events have nearly as
-// many. Only percentiles come of them: the sum is exact.
+// many. Only the percentiles are computed from them: the sum is exact.
 type samples struct {
 	sum     time.Duration
 	seconds []float32
@@ -29,6 +29,7 @@ func (s *samples) durations() Durations {
 		Sum:    s.sum.Seconds(),
 		Median: s.percentile(0.5),
 		P90:    s.percentile(0.9),
+		P99:    s.percentile(0.99),
 	}
 }
 

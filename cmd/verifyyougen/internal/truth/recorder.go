@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/cmd/verifyyougen/internal/population"
+	"github.com/otel-verifyyou/verifyyoureceiver/cmd/verifyyougen/internal/scenario"
 )
 
 // NoAnswer is the status of an attempt that got none.
@@ -17,9 +18,15 @@ const NoAnswer = 0
 type (
 	stageKey struct{ stage, tracker string }
 	endKey   struct {
-		outcome   Outcome
-		lastStage string
-		tracker   string
+		outcome    Outcome
+		lastStage  string
+		droppedOff bool
+		tracker    string
+	}
+	attemptKey struct {
+		outcome  Outcome
+		attempts int
+		tracker  string
 	}
 )
 
@@ -35,9 +42,12 @@ type Recorder struct {
 	last       time.Time
 	events     map[stageKey]int64
 	reached    map[stageKey]int64
+	passed     map[stageKey]int64
 	ends       map[endKey]int64
+	attempts   map[attemptKey]int64
 	took       map[string]*samples // by tracker
 	tookStage  map[string]*samples // by stage
+	beginnings beginnings
 }
 
 // progress is how far the deliveries of a verification have come.
@@ -54,9 +64,12 @@ func NewRecorder() *Recorder {
 		deliveries: Deliveries{Answers: map[string]int64{}},
 		events:     map[stageKey]int64{},
 		reached:    map[stageKey]int64{},
+		passed:     map[stageKey]int64{},
 		ends:       map[endKey]int64{},
+		attempts:   map[attemptKey]int64{},
 		took:       map[string]*samples{},
 		tookStage:  map[string]*samples{},
+		beginnings: beginnings{},
 	}
 }
 
@@ -146,44 +159,44 @@ func (r *Recorder) settle(v *population.Verification, p *progress) {
 func (r *Recorder) end(v *population.Verification, p *progress) {
 	delete(r.open, v)
 	r.ended++
-	var (
-		seen      = map[string]bool{}
-		first     *population.Event
-		previous  *population.Event
-		completed bool
-	)
-	for i := range v.Events {
-		if !p.acknowledged[i] {
-			continue
-		}
-		event := &v.Events[i]
-		key := stageKey{event.Stage, v.Tracker}
-		r.events[key]++
-		if !seen[event.Stage] {
-			seen[event.Stage] = true
-			r.reached[key]++
-			if previous != nil {
-				add(r.tookStage, event.Stage, event.OccurredAt.Sub(previous.OccurredAt))
-			}
-		}
-		if first == nil {
-			first = event
-		}
-		if event.Stage == completedStage && !completed {
-			completed = true
-			add(r.took, v.Tracker, event.OccurredAt.Sub(first.OccurredAt))
-		}
-		previous = event
-	}
-	if first == nil { // all were given up
+	all, inTime := histories(v, p.acknowledged)
+	if len(all) == 0 { // all were given up
 		return
 	}
-	r.ends[endKey{outcomeOf(completed, previous.Stage), previous.Stage, v.Tracker}]++
-	if r.first.IsZero() || first.OccurredAt.Before(r.first) {
-		r.first = first.OccurredAt
+	r.countEvents(v.Tracker, all)
+	r.countEnd(v.Tracker, inTime)
+	r.beginnings.count(v.Tracker, all)
+}
+
+func (r *Recorder) countEvents(tracker string, h history) {
+	for _, e := range h {
+		r.events[stageKey{e.Stage, tracker}]++
 	}
-	if previous.OccurredAt.After(r.last) {
-		r.last = previous.OccurredAt
+	for e := range h.stages {
+		r.reached[stageKey{e.Stage, tracker}]++
+	}
+	if at := h.first().OccurredAt; r.first.IsZero() || at.Before(r.first) {
+		r.first = at
+	}
+	if at := h.last().OccurredAt; at.After(r.last) {
+		r.last = at
+	}
+}
+
+func (r *Recorder) countEnd(tracker string, h history) {
+	outcome := h.outcome()
+	r.ends[endKey{outcome, h.last().Stage, h.droppedOff(), tracker}]++
+	r.attempts[attemptKey{outcome, h.attempts(), tracker}]++
+	for _, stage := range h.passed() {
+		r.passed[stageKey{stage, tracker}]++
+	}
+	for e, before := range h.stages {
+		if before != nil {
+			add(r.tookStage, e.Stage, e.OccurredAt.Sub(before.OccurredAt))
+		}
+		if e.Stage == scenario.Last {
+			add(r.took, tracker, e.OccurredAt.Sub(h.first().OccurredAt))
+		}
 	}
 }
 

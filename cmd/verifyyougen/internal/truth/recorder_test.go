@@ -42,8 +42,8 @@ func acknowledge(r *Recorder, v *population.Verification, events ...int) {
 func TestEmpty(t *testing.T) {
 	text, err := json.Marshal(NewRecorder().Truth())
 	require.NoError(t, err)
-	assert.JSONEq(t, `{"seed": 0, "speed": 0, "verifications": 0, "events": [], "reached": [], "ended": [],
-		"verification_duration": [], "stage_duration": [], "first_occurred_at": null, "last_occurred_at": null,
+	assert.JSONEq(t, `{"seed": 0, "speed": 0, "verifications": 0, "events": [], "reached": [], "passed": [], "ended": [], "attempts": [],
+		"verification_duration": [], "stage_duration": [], "beginnings": [], "first_occurred_at": null, "last_occurred_at": null,
 		"deliveries": {"attempts": 0, "acknowledged": 0, "retries": 0, "duplicates": 0, "out_of_order": 0,
 		"given_up": 0, "unclear": 0, "answers": {}}}`, string(text))
 }
@@ -77,16 +77,36 @@ func TestTruth(t *testing.T) {
 		{"liveness_failed", "a", 1},
 		{"verification_completed", "a", 2},
 	}, got.Reached)
+	assert.Equal(t, []StageCount{
+		{"verification_initialized", "", 1},
+		{"verification_initialized", "a", 2},
+		{"verification_started", "", 1},
+		{"verification_started", "a", 2},
+		{"account_created", "", 1},
+		{"account_created", "a", 2},
+		{"consent_granted", "", 1},
+		{"consent_granted", "a", 2},
+		{"liveness_started", "", 1},
+		{"liveness_started", "a", 2},
+		{"liveness_passed", "a", 2},
+		{"verification_completed", "a", 2},
+	}, got.Passed)
 	assert.Equal(t, []EndCount{
-		{Abandoned, "liveness_started", "", 1},
-		{Completed, "verification_completed", "a", 2},
+		{Abandoned, "liveness_started", false, "", 1},
+		{Completed, "verification_completed", false, "a", 1},
+		{Completed, "verification_completed", true, "a", 1},
 	}, got.Ended)
-	assert.Equal(t, []TrackerDuration{{"a", Durations{Count: 2, Sum: 72, Median: 10, P90: 62}}}, got.VerificationDurations)
+	assert.Equal(t, []AttemptCount{
+		{Abandoned, 1, "", 1},
+		{Completed, 0, "a", 1},
+		{Completed, 2, "a", 1},
+	}, got.Attempts)
+	assert.Equal(t, []TrackerDuration{{"a", Durations{Count: 2, Sum: 72, Median: 10, P90: 62, P99: 62}}}, got.VerificationDurations)
 	assert.Equal(t, []StageDuration{
-		{"liveness_started", Durations{Count: 2, Sum: 3, Median: 1, P90: 2}},
-		{"liveness_passed", Durations{Count: 1, Sum: 16, Median: 16, P90: 16}},
-		{"liveness_failed", Durations{Count: 1, Sum: 4, Median: 4, P90: 4}},
-		{"verification_completed", Durations{Count: 2, Sum: 42, Median: 10, P90: 32}},
+		{"liveness_started", Durations{Count: 2, Sum: 3, Median: 1, P90: 2, P99: 2}},
+		{"liveness_passed", Durations{Count: 1, Sum: 16, Median: 16, P90: 16, P99: 16}},
+		{"liveness_failed", Durations{Count: 1, Sum: 4, Median: 4, P90: 4, P99: 4}},
+		{"verification_completed", Durations{Count: 2, Sum: 42, Median: 10, P90: 32, P99: 32}},
 	}, got.StageDurations)
 	assert.Equal(t, start, *got.FirstOccurredAt)
 	assert.Equal(t, start.Add(127*time.Second), *got.LastOccurredAt)
@@ -99,14 +119,14 @@ func TestOutcomes(t *testing.T) {
 		stages []string
 		want   EndCount
 	}{
-		"completed":            {[]string{"verification_completed"}, EndCount{Completed, "verification_completed", "", 1}},
-		"drop-off after":       {[]string{"verification_completed", "face_collision"}, EndCount{Completed, "face_collision", "", 1}},
-		"failed":               {[]string{"liveness_started", "liveness_failed"}, EndCount{DropOff, "liveness_failed", "", 1}},
-		"cancelled":            {[]string{"liveness_started", "liveness_cancelled"}, EndCount{DropOff, "liveness_cancelled", "", 1}},
-		"collision":            {[]string{"liveness_passed", "face_collision"}, EndCount{DropOff, "face_collision", "", 1}},
-		"silent":               {[]string{"verification_started"}, EndCount{Abandoned, "verification_started", "", 1}},
-		"silent after failing": {[]string{"liveness_failed", "liveness_started"}, EndCount{Abandoned, "liveness_started", "", 1}},
-		"unknown stage":        {[]string{"document_scanned"}, EndCount{Abandoned, "document_scanned", "", 1}},
+		"completed":            {[]string{"verification_completed"}, EndCount{Completed, "verification_completed", false, "", 1}},
+		"drop-off after":       {[]string{"verification_completed", "face_collision"}, EndCount{Completed, "face_collision", true, "", 1}},
+		"failed":               {[]string{"liveness_started", "liveness_failed"}, EndCount{DropOff, "liveness_failed", true, "", 1}},
+		"cancelled":            {[]string{"liveness_started", "liveness_cancelled"}, EndCount{DropOff, "liveness_cancelled", true, "", 1}},
+		"collision":            {[]string{"liveness_passed", "face_collision"}, EndCount{DropOff, "face_collision", true, "", 1}},
+		"silent":               {[]string{"verification_started"}, EndCount{Abandoned, "verification_started", false, "", 1}},
+		"silent after failing": {[]string{"liveness_failed", "liveness_started"}, EndCount{Abandoned, "liveness_started", true, "", 1}},
+		"unknown stage":        {[]string{"document_scanned"}, EndCount{Abandoned, "document_scanned", false, "", 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var events []at
@@ -137,8 +157,8 @@ func TestGivenUp(t *testing.T) {
 	got := r.Truth()
 	assert.EqualValues(t, 1, got.Verifications)
 	assert.Equal(t, []StageCount{{"verification_initialized", "a", 1}, {"liveness_started", "a", 1}}, got.Reached)
-	assert.Equal(t, []EndCount{{Abandoned, "liveness_started", "a", 1}}, got.Ended)
-	assert.Equal(t, []StageDuration{{"liveness_started", Durations{Count: 1, Sum: 6, Median: 6, P90: 6}}}, got.StageDurations)
+	assert.Equal(t, []EndCount{{Abandoned, "liveness_started", false, "a", 1}}, got.Ended)
+	assert.Equal(t, []StageDuration{{"liveness_started", Durations{Count: 1, Sum: 6, Median: 6, P90: 6, P99: 6}}}, got.StageDurations)
 	assert.Equal(t, start.Add(time.Second), *got.FirstOccurredAt)
 	assert.EqualValues(t, 3, got.Deliveries.GivenUp)
 	assert.EqualValues(t, 1, got.Deliveries.Unclear)
@@ -149,7 +169,7 @@ func TestUnfinished(t *testing.T) {
 	r := NewRecorder()
 	r.Acknowledge(verification("", at{"verification_initialized", 0}, at{"liveness_failed", 1}, at{"liveness_started", 2}), 1)
 	assert.Zero(t, r.Progress().Ended)
-	assert.Equal(t, []EndCount{{DropOff, "liveness_failed", "", 1}}, r.Truth().Ended)
+	assert.Equal(t, []EndCount{{DropOff, "liveness_failed", true, "", 1}}, r.Truth().Ended)
 }
 
 func TestAttempts(t *testing.T) {
@@ -173,5 +193,5 @@ func TestPercentiles(t *testing.T) {
 	for i := range 100 {
 		s.add(time.Duration(100-i) * time.Millisecond)
 	}
-	assert.Equal(t, Durations{Count: 100, Sum: 5.05, Median: 0.05, P90: 0.09}, s.durations())
+	assert.Equal(t, Durations{Count: 100, Sum: 5.05, Median: 0.05, P90: 0.09, P99: 0.099}, s.durations())
 }

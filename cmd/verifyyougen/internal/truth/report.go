@@ -43,18 +43,17 @@ func (r *Recorder) Truth() Truth {
 	t := Truth{
 		Events:                stageCounts(r.events),
 		Reached:               stageCounts(r.reached),
-		Ended:                 []EndCount{},
+		Passed:                stageCounts(r.passed),
+		Ended:                 r.endCounts(),
+		Attempts:              r.attemptCounts(),
 		VerificationDurations: []TrackerDuration{},
 		StageDurations:        []StageDuration{},
+		Beginnings:            r.beginnings.sorted(),
 		Deliveries:            r.deliveries,
 	}
-	for key, count := range r.ends {
-		t.Verifications += count
-		t.Ended = append(t.Ended, EndCount{key.outcome, key.lastStage, key.tracker, count})
+	for _, row := range t.Ended {
+		t.Verifications += row.Count
 	}
-	slices.SortFunc(t.Ended, func(a, b EndCount) int {
-		return cmp.Or(cmp.Compare(a.Outcome, b.Outcome), scenario.CompareStages(a.LastStage, b.LastStage), cmp.Compare(a.Tracker, b.Tracker))
-	})
 	for _, tracker := range slices.Sorted(maps.Keys(r.took)) {
 		t.VerificationDurations = append(t.VerificationDurations, TrackerDuration{tracker, r.took[tracker].durations()})
 	}
@@ -76,4 +75,42 @@ func stageCounts(counts map[stageKey]int64) []StageCount {
 		return cmp.Or(scenario.CompareStages(a.Stage, b.Stage), cmp.Compare(a.Tracker, b.Tracker))
 	})
 	return rows
+}
+
+func (r *Recorder) endCounts() []EndCount {
+	rows := make([]EndCount, 0, len(r.ends))
+	for key, count := range r.ends {
+		rows = append(rows, EndCount{key.outcome, key.lastStage, key.droppedOff, key.tracker, count})
+	}
+	slices.SortFunc(rows, func(a, b EndCount) int {
+		return cmp.Or(
+			cmp.Compare(a.Outcome, b.Outcome),
+			scenario.CompareStages(a.LastStage, b.LastStage),
+			cmp.Compare(a.Tracker, b.Tracker),
+			falseFirst(a.DroppedOff, b.DroppedOff),
+		)
+	})
+	return rows
+}
+
+func (r *Recorder) attemptCounts() []AttemptCount {
+	rows := make([]AttemptCount, 0, len(r.attempts))
+	for key, count := range r.attempts {
+		rows = append(rows, AttemptCount{key.outcome, key.attempts, key.tracker, count})
+	}
+	slices.SortFunc(rows, func(a, b AttemptCount) int {
+		return cmp.Or(cmp.Compare(a.Outcome, b.Outcome), cmp.Compare(a.Attempts, b.Attempts), cmp.Compare(a.Tracker, b.Tracker))
+	})
+	return rows
+}
+
+func falseFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	default:
+		return 1
+	}
 }

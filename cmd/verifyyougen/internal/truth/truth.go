@@ -15,14 +15,21 @@ type Truth struct {
 
 	// Verifications counts those with an acknowledged event; only such events
 	// count in the numbers down to LastOccurredAt.
-	Verifications         int64             `json:"verifications"`
-	Events                []StageCount      `json:"events"`
-	Reached               []StageCount      `json:"reached"` // distinct verifications
-	Ended                 []EndCount        `json:"ended"`   // once every verification has ended
+	Verifications int64        `json:"verifications"`
+	Events        []StageCount `json:"events"`
+	Reached       []StageCount `json:"reached"` // distinct verifications
+
+	// What metrics have to show once every verification has ended. Stragglers,
+	// which come after the end, do not count in it.
+	Passed                []StageCount      `json:"passed"` // by step of the happy path
+	Ended                 []EndCount        `json:"ended"`
+	Attempts              []AttemptCount    `json:"attempts"`
 	VerificationDurations []TrackerDuration `json:"verification_duration"`
 	StageDurations        []StageDuration   `json:"stage_duration"`
-	FirstOccurredAt       *time.Time        `json:"first_occurred_at"` // null where there is no event
-	LastOccurredAt        *time.Time        `json:"last_occurred_at"`
+
+	Beginnings      []Beginning `json:"beginnings"`
+	FirstOccurredAt *time.Time  `json:"first_occurred_at"` // null where there is no event
+	LastOccurredAt  *time.Time  `json:"last_occurred_at"`
 
 	Deliveries Deliveries `json:"deliveries"`
 }
@@ -34,12 +41,22 @@ type StageCount struct {
 	Count   int64  `json:"count"`
 }
 
-// EndCount counts verifications by how they ended.
+// EndCount counts verifications by how they ended. DroppedOff says that they
+// reached a drop-off stage, whatever came after.
 type EndCount struct {
-	Outcome   Outcome `json:"outcome"`
-	LastStage string  `json:"last_stage"`
-	Tracker   string  `json:"tracker"`
-	Count     int64   `json:"count"`
+	Outcome    Outcome `json:"outcome"`
+	LastStage  string  `json:"last_stage"`
+	DroppedOff bool    `json:"dropped_off"`
+	Tracker    string  `json:"tracker"`
+	Count      int64   `json:"count"`
+}
+
+// AttemptCount counts verifications by how often liveness was started in them.
+type AttemptCount struct {
+	Outcome  Outcome `json:"outcome"`
+	Attempts int     `json:"attempts"`
+	Tracker  string  `json:"tracker"`
+	Count    int64   `json:"count"`
 }
 
 // TrackerDuration is how long completed verifications took, from the first
@@ -56,16 +73,17 @@ type StageDuration struct {
 	Durations
 }
 
-// Durations sums up durations. Median and P90 are the smallest that half, or
-// nine in ten, of the durations do not exceed, to 7 digits.
+// Durations sums up durations. Median, P90 and P99 are the smallest that half,
+// 90 % or 99 % of the durations do not exceed, to 7 digits.
 type Durations struct {
 	Count  int64   `json:"count"`
 	Sum    float64 `json:"sum"`
 	Median float64 `json:"median"`
 	P90    float64 `json:"p90"`
+	P99    float64 `json:"p99"`
 }
 
-// Deliveries counts requests.
+// Deliveries counts requests. Attempts is all of them, not those at liveness.
 type Deliveries struct {
 	Attempts     int64 `json:"attempts"`
 	Acknowledged int64 `json:"acknowledged"` // distinct events that were answered 2xx
@@ -91,18 +109,3 @@ const (
 	DropOff   Outcome = "drop_off"
 	Abandoned Outcome = "abandoned"
 )
-
-const completedStage = "verification_completed"
-
-// outcomeOf returns how a verification ended that was or was not completed,
-// whose last event is of a stage.
-func outcomeOf(completed bool, lastStage string) Outcome {
-	switch {
-	case completed:
-		return Completed
-	case lastStage == "liveness_failed", lastStage == "liveness_cancelled", lastStage == "face_collision":
-		return DropOff
-	default:
-		return Abandoned
-	}
-}
