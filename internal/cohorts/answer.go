@@ -44,10 +44,9 @@ type walk struct {
 	trackers map[string]bool // nil: any
 	starts   []time.Time     // of the points, never empty
 
-	at      int64 // the quarter of an hour to go on with
-	point   int   // in which the views are
-	views   []view
-	pending []change
+	at    int64 // the quarter of an hour to go on with
+	point int   // in which the views are
+	views []view
 }
 
 func (s *Set) walk(q *Query, now time.Time) (*walk, error) {
@@ -80,14 +79,7 @@ func (w *walk) next() bool {
 	}
 	q := s.quarters[i]
 	w.at = q.number + 1
-	w.views, w.pending = w.views[:0], w.pending[:0]
-	for tracker, c := range q.cohorts {
-		if name := tracker.Value(); w.trackers == nil || w.trackers[name] {
-			begin := len(w.pending)
-			w.pending = append(w.pending, c.pending...)
-			w.views = append(w.views, view{tracker: name, verifications: c.verifications, packed: c.packed, pending: w.pending[begin:]})
-		}
-	}
+	w.views = q.views(w.views[:0], w.trackers)
 	for start := quarterStart(q.number); w.point+1 < len(w.starts) && !w.starts[w.point+1].After(start); {
 		w.point++
 	}

@@ -31,15 +31,14 @@ const (
 	numberOfOutcomes = 3 // of open, drop-off and abandoned; of those and completed without open
 )
 
-// The blocks of facts. What trackers and rows are about comes first, see summarized.
+// The blocks of facts.
 const (
 	factCompleted      fact = 0
 	factOnFirstAttempt      = factCompleted + 1
 	factAfterDropOff        = factOnFirstAttempt + 1
-	factEnded               = factAfterDropOff + 1                      // by outcome and last stage
-	factReached             = factEnded + numberOfOutcomes*stageNumbers // by stage
-	summarized              = factReached + stageNumbers
-	factAttempts            = summarized                                  // by attempts, completed or not
+	factEnded               = factAfterDropOff + 1                        // by outcome and last stage
+	factReached             = factEnded + numberOfOutcomes*stageNumbers   // by stage
+	factAttempts            = factReached + stageNumbers                  // by attempts, completed or not
 	factStopped             = factAttempts + (maxAttempts+1)*completable  // by outcome, open ones included, and furthest step
 	factTransition          = factStopped + numberOfOutcomes*stageNumbers // by place from and to
 	factTime                = factTransition + places*places              // by what takes it, and bucket
@@ -100,4 +99,32 @@ func stagesThat(are func(event.Outcome) bool) (bits uint64) {
 		}
 	}
 	return bits
+}
+
+// renumber returns the fact with other numbers of the stages.
+func (f fact) renumber(numbers *[places]uint8) fact {
+	stageIn := func(block fact) fact {
+		stage := (f - block) % stageNumbers
+		return f - stage + fact(numbers[stage])
+	}
+	switch {
+	case f < factEnded:
+		return f
+	case f < factReached:
+		return stageIn(factEnded)
+	case f < factAttempts:
+		return stageIn(factReached)
+	case f < factStopped:
+		return f
+	case f < factTransition:
+		return stageIn(factStopped)
+	case f < factTime:
+		from, to := (f-factTransition)/places, (f-factTransition)%places
+		return transitionFact(numbers[from], numbers[to])
+	}
+	of, bucket := (f-factTime)/buckets, (f-factTime)%buckets
+	if of == completion {
+		return f
+	}
+	return factTime + (1+fact(numbers[of-1]))*buckets + bucket
 }

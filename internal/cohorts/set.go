@@ -76,6 +76,16 @@ type quarter struct {
 	cohorts map[unique.Handle[string]]*cohort
 }
 
+// views appends its cohorts as they are to others, of all trackers or of those that are wanted.
+func (q *quarter) views(to []view, wanted map[string]bool) []view {
+	for tracker, c := range q.cohorts {
+		if name := tracker.Value(); wanted == nil || wanted[name] {
+			to = append(to, view{name, c.verifications, c.packed, slices.Clone(c.pending)})
+		}
+	}
+	return to
+}
+
 const quarterSeconds = 15 * 60
 
 // quarterAt returns the number of the quarter of an hour of a time.
@@ -153,7 +163,7 @@ func (s *Set) admit(tracker unique.Handle[string], now time.Time) Place {
 
 // add counts a verification that is in no cohort.
 func (s *Set) add(p, next Place, after *Contribution, now time.Time) Place {
-	if reason, outside := s.refuses(after, now); outside {
+	if reason, outside := s.refuses(p, after, now); outside {
 		if p&standing != ahead {
 			s.outside[reason]++
 		}
@@ -177,8 +187,9 @@ func (s *Set) add(p, next Place, after *Contribution, now time.Time) Place {
 	return counted | next
 }
 
-// refuses reports whether a verification is not in the statistics, and why.
-func (s *Set) refuses(c *Contribution, now time.Time) (reason Reason, outside bool) {
+// refuses reports whether a verification is not in the statistics, and why. One that is counted is not too new after the
+// clock has been set back.
+func (s *Set) refuses(p Place, c *Contribution, now time.Time) (reason Reason, outside bool) {
 	number := c.quarter()
 	if number <= s.expired || number < s.oldest(now) {
 		return TooOld, true
@@ -186,7 +197,7 @@ func (s *Set) refuses(c *Contribution, now time.Time) (reason Reason, outside bo
 	if i, found := s.search(number); found && s.quarters[i].givenUp {
 		return TooMany, true
 	}
-	return TooNew, nanosTime(c.began).After(now.Add(maxAhead))
+	return TooNew, p&standing != counted && nanosTime(c.began).After(now.Add(maxAhead))
 }
 
 // subtract takes a verification out of its cohort.
