@@ -44,9 +44,10 @@ type walk struct {
 	trackers map[string]bool // nil: any
 	starts   []time.Time     // of the points, never empty
 
-	at    int64 // the quarter of an hour to go on with
-	point int   // in which the views are
-	views []view
+	at      int64 // the quarter of an hour to go on with
+	point   int   // in which the views are
+	views   []view
+	pending []change // of the views
 }
 
 func (s *Set) walk(q *Query, now time.Time) (*walk, error) {
@@ -79,16 +80,16 @@ func (w *walk) next() bool {
 	}
 	q := s.quarters[i]
 	w.at = q.number + 1
-	w.views = q.views(w.views[:0], w.trackers)
+	w.views, w.pending = q.views(w.views[:0], w.pending[:0], w.trackers)
 	for start := quarterStart(q.number); w.point+1 < len(w.starts) && !w.starts[w.point+1].After(start); {
 		w.point++
 	}
 	return true
 }
 
-// summarize returns what became of the verifications of a cohort with these counts.
+// summarize returns what became of the verifications of a cohort with these counts, without the tracker's name.
 func (v *view) summarize(counts []count) Tracker {
-	t := Tracker{Tracker: optional(v.tracker), Began: v.verifications, Open: v.verifications}
+	t := Tracker{Began: v.verifications, Open: v.verifications}
 	for _, c := range counts {
 		switch f := c.fact; {
 		case f == factCompleted:
@@ -150,12 +151,12 @@ func (t *totals) add(v *view) Tracker {
 		t.sums[c.fact] += c.n
 	}
 	summary := v.summarize(t.counts)
-	if sum := t.trackers[v.tracker]; sum != nil {
-		sum.add(&summary)
-	} else {
-		t.trackers[v.tracker] = new(Tracker)
-		*t.trackers[v.tracker] = summary
+	sum := t.trackers[v.tracker]
+	if sum == nil {
+		sum = &Tracker{Tracker: optional(v.tracker)}
+		t.trackers[v.tracker] = sum
 	}
+	sum.add(&summary)
 	return summary
 }
 

@@ -76,14 +76,17 @@ type quarter struct {
 	cohorts map[unique.Handle[string]]*cohort
 }
 
-// views appends its cohorts as they are to others, of all trackers or of those that are wanted.
-func (q *quarter) views(to []view, wanted map[string]bool) []view {
+// views appends its cohorts as they are to others, of all trackers or of those that are wanted, and their pending changes
+// to those of others.
+func (q *quarter) views(to []view, pending []change, wanted map[string]bool) ([]view, []change) {
 	for tracker, c := range q.cohorts {
 		if name := tracker.Value(); wanted == nil || wanted[name] {
-			to = append(to, view{name, c.verifications, c.packed, slices.Clone(c.pending)})
+			begin := len(pending)
+			pending = append(pending, c.pending...)
+			to = append(to, view{name, c.verifications, c.packed, pending[begin:len(pending):len(pending)]})
 		}
 	}
-	return to
+	return to, pending
 }
 
 const quarterSeconds = 15 * 60
@@ -127,18 +130,15 @@ func (s *Set) Replace(p Place, before, after *Contribution, now time.Time) Place
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expire(now)
-	if p&standing == gone {
-		return p
+	q, c := s.find(before.quarter(), before.cohort(p))
+	if p&standing == gone || p&standing == counted && c == nil { // it went with its quarter of an hour
+		return gone
 	}
 	next := p & asOther
 	if p&standing == notTold || before.tracker != after.tracker {
 		next = s.admit(after.tracker, now)
 	}
 	if p&standing == counted {
-		q, c := s.find(before.quarter(), before.cohort(p))
-		if c == nil {
-			return gone // with its quarter of an hour
-		}
 		if before.quarter() == after.quarter() && before.cohort(p) == after.cohort(next) {
 			c.replace(before.facts, after.facts)
 			s.change(q, c)

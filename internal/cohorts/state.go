@@ -68,7 +68,7 @@ func (s *Set) Snapshot(now time.Time) *Snapshot {
 		view := chunkView{chunk: chunk, quarter: s.chunks.quarters[chunk]}
 		if view.quarter != nil {
 			view.givenUp = view.quarter.givenUp
-			view.views = view.quarter.views(nil, nil)
+			view.views, _ = view.quarter.views(nil, nil, nil)
 		}
 		snapshot.chunks = append(snapshot.chunks, view)
 	}
