@@ -154,16 +154,29 @@ func (l *ledger) load(ctx context.Context) error {
 		return fmt.Errorf("%q: %w", stateKey, err)
 	}
 	l.reset(saved.InstanceID)
-	if err := l.loadCounters(saved.Counters); err != nil {
+	if err := errors.Join(l.loadCounters(saved.Counters), l.loadMemory(ctx, saved.Deliveries)); err != nil {
+		l.discard(saved.Deliveries)
 		return err
 	}
-	l.stored = saved.Deliveries
-	if l.memory == nil {
+	return nil
+}
+
+func (l *ledger) loadMemory(ctx context.Context, saved deliveries.Range) error {
+	if l.memory == nil { // deduplication was switched off
+		l.discard(saved)
 		return nil
 	}
-	return l.memory.Restore(saved.Deliveries, func(segment uint64) ([]byte, error) {
+	l.stored = saved
+	return l.memory.Restore(saved, func(segment uint64) ([]byte, error) {
 		return l.store.Get(ctx, segmentKey(segment))
 	}, l.now())
+}
+
+// discard has the next save delete what is stored of deliveries that are not remembered.
+func (l *ledger) discard(saved deliveries.Range) {
+	for segment := range saved.Segments() {
+		l.store.Discard(segmentKey(segment))
+	}
 }
 
 func (l *ledger) loadCounters(saved *counters.State) error {
@@ -211,15 +224,11 @@ func (l *ledger) save(ctx context.Context, export *counters.Export) error {
 	return nil
 }
 
-// changes returns what has changed in the memory since it was stored, and puts its range into the state. Where
-// deduplication was switched off, that is the end of what was stored.
+// changes returns what has changed in the memory since it was stored, and puts its range into the state.
 func (l *ledger) changes(saved *savedState) (written map[string][]byte, deleted []string) {
 	written = map[string][]byte{}
 	if l.memory == nil {
-		for segment := range l.stored.Segments() {
-			deleted = append(deleted, segmentKey(segment))
-		}
-		return written, deleted
+		return written, nil
 	}
 	changes := l.memory.Changes(l.stored)
 	saved.Deliveries = changes.Range

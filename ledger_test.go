@@ -263,4 +263,7 @@ func TestOtherSettingsAfterRestart(t *testing.T) {
 	off := startWith(t, d, func(c *Config) { c.Deduplication = DeduplicationConfig{} })
 	assert.Equal(t, accepted, off.post([]byte(sampleBody)).body)
 	off.stop()
+	for key := range d.Values {
+		assert.NotContains(t, key, "deliveries/", "what nobody reads any more is deleted")
+	}
 }
