@@ -26,17 +26,19 @@ type Decoder struct {
 	further []string
 }
 
-// NewDecoder returns a Decoder that also keeps top-level fields of the given names, which ValidateFields has checked.
+// NewDecoder returns a Decoder that also keeps top-level fields of the given names (case-sensitive), none of them a
+// documented one or given twice: package record's ValidateFields checks that. The names must not change afterwards.
 func NewDecoder(further []string) *Decoder {
 	return &Decoder{further: further}
 }
 
-// Decode reads an event from the body of a request, which it does not keep. Names of fields are exact, of duplicate
-// ones the last counts, unknown ones are passed over. Two dialects of JSON are understood: a byte order mark before
-// the body, and NaN, Infinity and -Infinity, which count as values of a wrong type.
+// Decode reads an event from the body of a request. It neither changes nor keeps the body. Field names are
+// case-sensitive; of duplicate fields the last counts; unknown fields are ignored. Two dialects of JSON are accepted,
+// since an authentic event must not be lost for its writer's: a byte order mark before the body, and NaN, Infinity and
+// -Infinity, which count as values of a wrong type.
 //
-// With an error, ErrNotObject or ErrNoStage, the event is not one that can be counted, but what was understood of it
-// and its ID are still returned.
+// The error is ErrNotObject, wrapped with the reason, or ErrNoStage. Such an event cannot be counted, but its ID and
+// the fields that could be decoded are still returned.
 func (d *Decoder) Decode(body []byte) (Event, error) {
 	f := d.fields()
 	if err := f.read(body); err != nil {

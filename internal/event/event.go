@@ -43,7 +43,9 @@ type Event struct {
 	// InvalidFurther names the further fields whose values are not JSON or cannot be kept, in the Decoder's order.
 	InvalidFurther []string
 
-	// ID is the same for every delivery of the same event, on every replica.
+	// ID is the same for every delivery of the same event, on every replica: a hash of verification_id, external_id,
+	// stage and occurred_at as they were sent, or of the whole body where verification_id, stage or occurred_at is
+	// missing or invalid. Further fields are no part of it.
 	ID ID
 }
 

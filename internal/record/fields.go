@@ -16,8 +16,8 @@ import (
 // maxFields keeps records small.
 const maxFields = 16
 
-// ValidateFields returns every fault of a list of further fields that is configured under a setting. Each of them is
-// to become the attribute semconv.Prefix and its name, which must not be one already.
+// ValidateFields returns all errors of a list of further fields, joined. Each begins with the name of the setting that
+// the list is configured under. A field becomes the attribute semconv.Prefix + name, which must not exist already.
 func ValidateFields(setting string, names []string) error {
 	var errs []error
 	if len(names) > maxFields {

@@ -29,8 +29,9 @@ func NewBuilder(resource pcommon.Resource, scope pcommon.InstrumentationScope, k
 	return &Builder{resource: resource, scope: scope, key: key}
 }
 
-// Event makes the record of an event from what was decoded of it, its body and the time when it was read. It keeps
-// neither of them.
+// Event makes the record of an event from what was decoded of it, its body and the time when the request was read. It
+// keeps none of its arguments. The body becomes a string, or bytes if it is not valid UTF-8; strings that are too long
+// for an attribute are cut and named in verifyyou.truncated_fields.
 func (b *Builder) Event(e *event.Event, body []byte, received time.Time) plog.Logs {
 	logs, lr := b.record(e, body, received)
 	lr.SetEventName(eventName(e.Stage))
@@ -40,7 +41,8 @@ func (b *Builder) Event(e *event.Event, body []byte, received time.Time) plog.Lo
 	return logs
 }
 
-// Unrecognized makes the record of a body that has no event in it, for the given reason.
+// Unrecognized makes the record of a body that has no event in it, with the reason as verifyyou.decode_error and what
+// could be decoded as for an event.
 func (b *Builder) Unrecognized(e *event.Event, body []byte, received time.Time, reason error) plog.Logs {
 	logs, lr := b.record(e, body, received)
 	lr.SetEventName(semconv.EventUnrecognized)

@@ -31,7 +31,7 @@ func Default() Key {
 // maxKeyAttributes keeps names short.
 const maxKeyAttributes = 64
 
-// Validate returns every fault of a key that is configured under a setting.
+// Validate returns all errors of a key, joined. Each begins with the name of the setting that the key is configured under.
 func (k Key) Validate(setting string) error {
 	if len(k) == 0 {
 		return fmt.Errorf("%s: is empty; use [%s] for example", setting, semconv.AttrVerificationID)
@@ -51,8 +51,8 @@ func (k Key) Validate(setting string) error {
 	return errors.Join(errs...)
 }
 
-// Name returns what names the verification of a record with attributes, at most 65,535 bytes. A missing attribute
-// counts as empty. It reports false if all are.
+// Name returns the name of the verification that a record with these attributes belongs to, at most 65,535 bytes. Values
+// that are not strings count as their text, and missing ones as empty. It reports false if all are empty.
 func (k Key) Name(attrs pcommon.Map) (name string, ok bool) {
 	var scratch [256]byte
 	in, ok := k.appendName(scratch[:0], attrs)
@@ -86,7 +86,8 @@ func (k Key) appendName(name []byte, attrs pcommon.Map) (_ []byte, ok bool) {
 	return name, ok
 }
 
-// Values returns the values that a name was made of, in the order of the key.
+// Values returns the values that a name was made of, in the order of the key. The name must come from Name of a key
+// with as many attributes; it panics or returns nonsense otherwise.
 func (k Key) Values(name string) []string {
 	if len(k) == 1 {
 		return []string{name}
