@@ -82,7 +82,7 @@ func TestFunnelJSON(t *testing.T) {
 
 func TestFunnelRefused(t *testing.T) {
 	address, _ := statsAPI(t, http.StatusBadRequest, `{"detail": "from: \"x\" is no time"}`)
-	for _, more := range [][]string{{}, {"--json"}, {"--watch"}} {
+	for _, more := range [][]string{{}, {"--json"}} {
 		got := runWith(t, "", append([]string{"funnel", "--url", address, "--from", "x"}, more...)...)
 		assert.Equal(t, result{exitFailed, "", "verifyyougen: the Stats API answered 400 Bad Request: from: \"x\" is no time\n"}, got)
 	}
@@ -135,8 +135,8 @@ func (s *terminal) frames(t *testing.T) (frames []string) {
 }
 
 // watched runs funnel --watch in time that passes at once, against a Stats API
-// within the process, until the answers end. Each answer is a body, or an error
-// for a connection that is refused.
+// within the process, until the answers end. Each answer is a body, a whole
+// response, or an error for a connection that is not made.
 func watched(t *testing.T, screen func(io.Writer) *screen, answers ...any) (got result, asked []time.Duration) {
 	t.Helper()
 	startSignals()
@@ -165,14 +165,27 @@ func watched(t *testing.T, screen func(io.Writer) *screen, answers ...any) (got 
 }
 
 // answering returns a connection to a server that answers one request.
-func answering(body string) net.Conn {
+func answering(answer string) net.Conn {
+	if !strings.HasPrefix(answer, "HTTP/") {
+		answer = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + answer
+	}
 	near, far := net.Pipe()
 	go func() {
 		defer far.Close()
 		_, _ = far.Read(make([]byte, 1<<16))
-		_, _ = io.WriteString(far, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"+body)
+		_, _ = io.WriteString(far, answer)
 	}()
 	return near
+}
+
+// What is wrong with the question will be wrong in two seconds too.
+func TestWatchRefused(t *testing.T) {
+	got, asked := watched(t, nil, "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n",
+		"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/problem+json\r\n\r\n{\"detail\": \"no\"}", "{}")
+	assert.Equal(t, exitFailed, got.code)
+	assert.Equal(t, "verifyyougen: the Stats API answered 400 Bad Request: no\n", got.stderr)
+	assert.Contains(t, got.stdout, "503 Service Unavailable")
+	assert.Len(t, asked, 2)
 }
 
 func TestWatch(t *testing.T) {

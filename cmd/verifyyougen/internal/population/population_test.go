@@ -157,24 +157,24 @@ func TestReturning(t *testing.T) {
 		"all are one person":  {1, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			const n = 20_000
+			const n = 5_000
 			p := plan(n)
 			p.Scenario.ExternalID, p.Scenario.Returning = test.externalID, test.returning
 			ids, runs, linked := map[string]bool{}, map[string]int{}, 0
 			for _, v := range verifications(p) {
-				assert.False(t, ids[v.ID], "each run has a verification_id of its own")
 				ids[v.ID] = true
 				if v.ExternalID != "" {
 					runs[v.ExternalID]++
 					linked++
 				}
 			}
+			assert.Len(t, ids, n, "each run has a verification_id of its own")
 			people := (1 - test.returning) * n * test.externalID
 			if test.returning == 1 {
 				people = 1
 			}
 			assert.InDelta(t, people, len(runs), 4*math.Sqrt(n)/2)
-			assert.InDelta(t, test.externalID, float64(linked)/n, 0.05, "people who return are like others")
+			assert.InDelta(t, test.externalID, float64(linked)/n, 0.08, "people who return are like others")
 			if test.returning > 0 && test.externalID > 0 {
 				assert.Greater(t, slices.Max(slices.Collect(maps.Values(runs))), 2, "some return more than once")
 			}

@@ -45,6 +45,7 @@ func TestJSON(t *testing.T) {
 	text := "{\n\t\"a\": \"plain 日本語 \\u001b \\n\",\r\n \"b\": \"\u009b \u202e \u200d \u007f \U000e0041 e\u0301\"}\n"
 	assert.Equal(t, "{\n\t\"a\": \"plain 日本語 \\u001b \\n\",\r\n"+
 		` "b": "\u009b \u202e \u200d \u007f \udb40\udc41 e\u0301"}`+"\n", string(JSON([]byte(text))))
+	assert.Equal(t, `"\ufffd \ufffd"`, string(JSON([]byte("\"\x9b \ufffd\""))), "a byte that is no UTF-8 may be a control character elsewhere")
 }
 
 func FuzzText(f *testing.F) {

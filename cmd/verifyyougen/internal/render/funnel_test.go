@@ -26,7 +26,7 @@ func hostile() *statsapi.Funnel {
 		From: time.Unix(0, 0), To: time.Unix(1, 0), ExternalTrackers: []*string{ptr(name)}, Began: 10,
 		Stages: []statsapi.Stage{
 			{Name: name, Passed: ptr[int64](10), OfBegan: ptr(1.0), Stopped: &statsapi.Stopped{Open: 1, DropOff: 1, Abandoned: 1}},
-			{Name: "b", Passed: ptr[int64](7_000_000), OfBegan: ptr(700_000.0), OfPrevious: ptr(0.5)},
+			{Name: "日本", Passed: ptr[int64](7_000_000), OfBegan: ptr(700_000.0), OfPrevious: ptr(0.5)},
 			{Name: "c", Passed: ptr[int64](-5)},
 			{Name: name, Reached: 3},
 		},

@@ -200,6 +200,7 @@ func TestParse(t *testing.T) {
 
 	for name, text := range map[string]string{
 		"something else": `{"status": "ok"}`,
+		"no stages":      `{"from": "2026-06-09T00:00:00Z", "stages": []}`,
 		"no time":        `{"stages": [{"stage": "a"}]}`,
 		"another type":   `{"stages": "none", "from": "2026-06-09T00:00:00Z"}`,
 		"a list":         `[]`,
