@@ -251,7 +251,13 @@ func (s *Set) oldest(now time.Time) int64 {
 	return quarterAt(now.Add(-s.settings.Retention))
 }
 
-// expire gives up what is older than the retention.
+// Expire gives up at a time what is older than the retention, as all other methods do that are given a time.
+func (s *Set) Expire(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire(now)
+}
+
 func (s *Set) expire(now time.Time) {
 	for oldest := s.oldest(now); len(s.quarters) > 0 && s.quarters[0].number < oldest; {
 		q := s.quarters[0]
@@ -292,7 +298,7 @@ func (s *Set) remove(q *quarter) {
 	s.chunks.release(q.chunk)
 }
 
-// RetainedFrom returns the earliest time, to the second, from which nothing has been given up or was missed because
+// RetainedFrom returns, in UTC, the earliest time, to the second, from which nothing has been given up or was missed because
 // there were no statistics.
 func (s *Set) RetainedFrom(now time.Time) time.Time {
 	s.mu.Lock()
