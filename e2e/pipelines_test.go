@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -196,21 +197,51 @@ extensions:
 	cfg.checkSeries(t)
 }
 
-// TestDamagedStorage shows that a file which holds no state is no end of the Collector.
-func TestDamagedStorage(t *testing.T) {
-	storage := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(storage, "receiver_verifyyou_"), []byte("this is not a database"), 0o600))
-	file, url := pipe(t, t.TempDir(), "    storage: file_storage", `
+const fileStorage = `
 extensions:
   file_storage:
-    directory: `+storage, `
+    directory: %s`
+
+const intoStorage = `
       exporters: [file/logs]
-  extensions: [file_storage]`)
-	c := startWith(t, file, url)
+  extensions: [file_storage]`
+
+// waitsForStorage waits until a Collector says that it cannot open its storage yet.
+func (c *collector) waitsForStorage() {
+	c.t.Helper()
+	require.Eventually(c.t, func() bool { return strings.Contains(c.printed(), "Storage cannot be opened yet; trying again") }, deadline, poll)
+	assert.Contains(c.t, c.printed(), `"storage": "file_storage"`)
+	assert.False(c.t, c.healthy(), "there is no running without storage")
+}
+
+// TestStorageOfAnotherProcess begins while the process that is replaced still has the storage.
+func TestStorageOfAnotherProcess(t *testing.T) {
+	storage := fmt.Sprintf(fileStorage, t.TempDir())
+	file, url := pipe(t, t.TempDir(), "    storage: file_storage", storage, intoStorage)
+	first := startWith(t, file, url)
+	assert.Contains(t, mustSend(t, first.newRequest(sample, sign(sample))), "accepted")
+
+	file, url = pipe(t, t.TempDir(), "    storage: file_storage", storage, intoStorage)
+	second := launch(t, file, url)
+	second.waitsForStorage()
+	first.stop()
+	second.waitUntilReady()
+	assert.Contains(t, mustSend(t, second.newRequest(sample, sign(sample))), "duplicate")
+	second.stop()
+}
+
+// TestStorageThatIsNoDatabase starts on a file that holds something else, which is then moved away.
+func TestStorageThatIsNoDatabase(t *testing.T) {
+	folder := t.TempDir()
+	database := filepath.Join(folder, "receiver_verifyyou_")
+	require.NoError(t, os.WriteFile(database, []byte("this is not a database"), 0o600))
+	file, url := pipe(t, t.TempDir(), "    storage: file_storage", fmt.Sprintf(fileStorage, folder), intoStorage)
+	c := launch(t, file, url)
+	c.waitsForStorage()
+	require.NoError(t, os.Rename(database, database+"moved"))
+	c.waitUntilReady()
 	assert.Contains(t, mustSend(t, c.newRequest(sample, sign(sample))), "accepted")
 	c.stop()
-	assert.Contains(t, c.printed(), "Cannot open storage")
-	assert.Contains(t, c.printed(), `"storage": "file_storage"`)
 }
 
 // TestReadmeIsValid loads the configurations of whole Collectors that are in the READMEs.
