@@ -91,8 +91,8 @@ func (d *drawing) steps(stages []statsapi.Stage) {
 	for i, s := range steps {
 		line := names[i+1] + numbers[i+1]
 		room := d.style.Width - uniseg.StringWidth(line) - 2
-		bar := bar(float64(*s.Passed)/float64(d.began), max(minBar, min(room, maxBar)))
-		d.add(strings.TrimRight(line+"  "+d.style.bar(bar), " "))
+		drawn := bar(float64(*s.Passed)/float64(d.began), max(minBar, min(room, maxBar)))
+		d.add(strings.TrimRight(line+"  "+d.style.bar(drawn), " "))
 		if stopped := stoppedAt(s.Stopped); stopped != "" {
 			d.add("  " + stopped)
 		}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/cmd/verifyyougen/internal/printable"
 )
 
 // tolerance is by how much chances may add up to more than 1: 0.7 + 0.2 + 0.1
@@ -40,7 +42,7 @@ func (f *faults) add(key, format string, args ...any) {
 func (f faults) String() string {
 	lines := make([]string, len(f))
 	for i, fault := range f {
-		lines[i] = strings.TrimSpace(fault.key + " " + fault.text)
+		lines[i] = strings.TrimSpace(printable.Text(fault.key) + " " + fault.text)
 	}
 	return strings.Join(lines, "; ")
 }

@@ -11,10 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/cmd/verifyyougen/internal/printable"
 )
 
 // First is the stage at which every verification begins, Last the one that says
@@ -99,7 +100,7 @@ func Parse(text []byte) (*Scenario, error) {
 	case errors.Is(err, io.EOF):
 		return nil, errors.New("it is empty, must have stages")
 	case err != nil && !errors.As(err, &mistyped):
-		return nil, fmt.Errorf("it is not valid YAML: %s", oneLine(err))
+		return nil, fmt.Errorf("it is not valid YAML: %s", printable.Text(err.Error()))
 	}
 	if len(s.Campaigns) == 0 {
 		s.Campaigns = []Campaign{{Weight: 1}}
@@ -109,9 +110,7 @@ func Parse(text []byte) (*Scenario, error) {
 	case len(faults) > 0:
 		return nil, errors.New(faults.String())
 	case err != nil:
-		return nil, errors.New(oneLine(err))
+		return nil, errors.New(printable.Text(err.Error()))
 	}
 	return &s, nil
 }
-
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", " ") }

@@ -6,6 +6,7 @@ package scenario
 import (
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -116,6 +117,35 @@ func TestHappyPath(t *testing.T) {
 	assert.Equal(t, []string{
 		First, "verification_started", "account_created", "consent_granted", "liveness_started", "liveness_passed", Last,
 	}, HappyPath())
+}
+
+// A scenario that is taken has no value that a population cannot be made of; an
+// error is one line, whatever the keys are.
+func FuzzParse(f *testing.F) {
+	f.Add(DefaultYAML)
+	for _, text := range []string{
+		"stages: {verification_initialized: {}}", "stages: {\"a\\nb\\e\": {next: {c: 2}}}", "? [a]\n: b", "&a [*a]", "stages: &a {<<: *a}",
+		"campaigns: [{weight: .nan, friction: .inf}]", "--- 1\n--- 2", "deliveries: {stragglers: 1}",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, err := Parse(text)
+		if err != nil {
+			for _, r := range err.Error() {
+				require.True(t, strconv.IsPrint(r), "%q in %q", r, err)
+			}
+			return
+		}
+		require.Contains(t, s.Stages, First)
+		for _, campaign := range s.Campaigns {
+			for _, next := range s.Chances(campaign) {
+				for _, chance := range next {
+					require.True(t, chance.Of >= 0 && chance.Of <= 1+tolerance, "%v", chance)
+				}
+			}
+		}
+	})
 }
 
 // Chances as people write them add up to a little more than 1 in binary.
