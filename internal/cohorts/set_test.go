@@ -126,6 +126,16 @@ func TestAClockThatIsSetBack(t *testing.T) {
 	assert.Equal(t, counts("too_old", 1), r.told())
 }
 
+// TestAheadOfAClockThatIsSetBack has a verification that was not too new when it came.
+func TestAheadOfAClockThatIsSetBack(t *testing.T) {
+	r := newRun(t, manyTrackers, clock(t, 12, 0))
+	r.observe("a", "verification_started", "", r.now.Add(59*time.Minute))
+	r.now = r.now.Add(-20 * time.Minute)
+	r.observe("a", "verification_initialized", "ads", r.now.Add(70*time.Minute))
+	assert.Equal(t, int64(1), r.check(around(r.now)).Began)
+	assert.Empty(t, r.told())
+}
+
 func TestMaxCohorts(t *testing.T) {
 	r := newRun(t, Settings{Retention: 24 * time.Hour, MaxCohorts: 3, MaxTrackers: 5}, clock(t, 6, 0))
 	r.now = r.now.Add(6 * time.Hour)
