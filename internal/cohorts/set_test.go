@@ -109,7 +109,7 @@ func TestRetention(t *testing.T) {
 	assert.Equal(t, counts("too_old", 1), r.told())
 }
 
-// TestAClockThatIsSetBack does not fill again what has been given up.
+// TestAClockThatIsSetBack does not fill again what has been evicted.
 func TestAClockThatIsSetBack(t *testing.T) {
 	r := newRun(t, Settings{Retention: time.Hour, MaxCohorts: 10, MaxTrackers: 1}, clock(t, 12, 0))
 	r.observe("a", "verification_initialized", "", r.now)

@@ -180,7 +180,7 @@ func FuzzRestore(f *testing.F) {
 		began := now.Add(-time.Duration(n%4) * 15 * time.Minute)
 		traffic.tell(s, unique.Make([]string{"", "ads"}[n%2]), traffic.events(uint64(began.UnixNano()), nil), &before, &after, now)
 	}
-	s.giveUp(s.quarters[0])
+	s.evict(s.quarters[0])
 	for _, data := range s.Snapshot(now).Chunks() {
 		f.Add(data)
 	}
@@ -192,7 +192,7 @@ func FuzzRestore(f *testing.F) {
 		}
 		view := chunkView{}
 		if q := read.chunks.quarters[0]; q != nil {
-			view.quarter, view.givenUp = q, q.givenUp
+			view.quarter, view.evicted = q, q.evicted
 			view.views, _ = q.views(nil, nil, nil)
 		}
 		again := &Set{}
