@@ -117,6 +117,8 @@ func TestAClockThatIsSetBack(t *testing.T) {
 	right := r.now
 	r.now = r.now.Add(75 * time.Minute)
 	r.check(around(r.now))
+	r.save()
+	r.restart(r.settings)
 	r.now = right
 	r.observe("c", "verification_initialized", "", r.now)
 	r.observe("b", "verification_started", "", r.now.Add(56*time.Minute))
