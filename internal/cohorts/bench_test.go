@@ -143,8 +143,8 @@ func lastMonth(now time.Time) *Query {
 	return &Query{From: now.Add(-31 * 24 * time.Hour), To: now, Step: StepDay, Location: time.UTC}
 }
 
-// BenchmarkLongestLock is how long a query holds the lock at most, with one quarter of an hour that has 10,000 trackers:
-// the shortest of the longest, since on a busy machine whoever holds it may have to wait for a processor.
+// BenchmarkLongestLock is how long a query holds the lock at most, with one quarter of an hour that has 10,000
+// trackers: the shortest of the longest, since on a busy machine whoever holds it may have to wait for a processor.
 func BenchmarkLongestLock(b *testing.B) {
 	now := time.Now()
 	t := newTraffic()
