@@ -78,6 +78,24 @@ func TestCountsThatWouldBeNegative(t *testing.T) {
 	require.Equal(t, []count{{5, math.MaxInt32 + 1}}, packed{5, 128, 128, 128, 128, 8}.counts(nil))
 }
 
+func TestValid(t *testing.T) {
+	for _, test := range []struct {
+		packed packed
+		valid  bool
+	}{
+		{nil, true}, {packed{0, 1}, true}, {packed{0, 1, 1, 3}, true}, {packed{0, 1, 130, 1, 255, 1}, true},
+		{packed{0, 0}, false},           // a count of 0
+		{packed{5, 1, 0, 1}, false},     // a fact twice
+		{packed{5}, false},              // no count
+		{packed{128}, false},            // half a number
+		{packed{255, 255, 3, 1}, false}, // no such fact
+		{packed{100, 1, 200, 249, 2, 1}, false},
+		{packed{1, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1}, false}, // more than there can be
+	} {
+		assert.Equal(t, test.valid, test.packed.valid(), "%v", test.packed)
+	}
+}
+
 // TestBytesOfCohorts adds up the memory of cohorts of 20 verifications. What else there is of a cohort, such as its place
 // in a map, BenchmarkBytesACohort measures.
 func TestBytesOfCohorts(t *testing.T) {
