@@ -7,7 +7,10 @@ import (
 	"math"
 	"slices"
 	"testing"
+	"time"
+	"unsafe"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
@@ -73,4 +76,36 @@ func TestCountsThatWouldBeNegative(t *testing.T) {
 	p := scratch.pack(nil, []change{{3, 1}, {5, 1}})
 	require.Equal(t, []count{{5, 1}}, scratch.pack(p, []change{{3, -1}, {3, -1}, {4, -1}}).counts(nil))
 	require.Equal(t, []count{{5, math.MaxInt32 + 1}}, packed{5, 128, 128, 128, 128, 8}.counts(nil))
+}
+
+func TestValid(t *testing.T) {
+	for _, test := range []struct {
+		packed packed
+		valid  bool
+	}{
+		{nil, true}, {packed{0, 1}, true}, {packed{0, 1, 1, 3}, true}, {packed{0, 1, 130, 1, 255, 1}, true},
+		{packed{0, 0}, false},           // a count of 0
+		{packed{5, 1, 0, 1}, false},     // a fact twice
+		{packed{5}, false},              // no count
+		{packed{128}, false},            // half a number
+		{packed{255, 255, 3, 1}, false}, // no such fact
+		{packed{100, 1, 200, 249, 2, 1}, false},
+		{packed{1, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1}, false}, // more than there can be
+	} {
+		assert.Equal(t, test.valid, test.packed.valid(), "%v", test.packed)
+	}
+}
+
+// TestBytesOfCohorts adds up the memory of cohorts of 20 verifications. What else there is of a cohort, such as its place
+// in a map, BenchmarkBytesACohort measures.
+func TestBytesOfCohorts(t *testing.T) {
+	s := fill(time.Now(), 20)
+	bytes := 0
+	for _, q := range s.quarters {
+		for _, c := range q.cohorts {
+			bytes += int(unsafe.Sizeof(*c)) + cap(c.packed) + cap(c.pending)*int(unsafe.Sizeof(change{}))
+		}
+	}
+	assert.Equal(t, 20*benchTrackers, s.Len())
+	assert.Less(t, bytes/s.Len(), 800)
 }

@@ -53,7 +53,7 @@ func startOfHour(t time.Time) time.Time {
 		return start
 	}
 	before := set.Add(-1)
-	if offset(before) == offset(t) { // only the name of the zone changed, or what it is computed from, as in 2038
+	if offset(before) == offset(t) { // only how the zone is called or computed has changed, as it does in 2038
 		return startOfHour(before)
 	}
 	return set
