@@ -51,6 +51,9 @@ type adapter struct {
 	events    map[string]int64 // by result, of the runs before this one
 }
 
+// ownID is that of every connector that an adapter starts.
+var ownID = component.MustNewIDWithName("verifyyou_funnel", "test")
+
 func newHarness(t testingT, options harnessOptions) harness {
 	t.Helper()
 	return newAdapter(t, options, statetest.New())
@@ -90,6 +93,7 @@ func (a *adapter) config() *Config {
 func (a *adapter) start() {
 	a.telemetry = componenttest.NewTelemetry()
 	set := connectortest.NewNopSettings(metadata.Type)
+	set.ID = ownID
 	set.TelemetrySettings = a.telemetry.NewTelemetrySettings()
 	var core zapcore.Core
 	core, a.logged = observer.New(zap.InfoLevel)

@@ -49,14 +49,14 @@ type funnelConnector struct {
 }
 
 func newConnector(set connector.Settings, cfg *Config) (*funnelConnector, error) {
-	tel, err := newTelemetry(set.TelemetrySettings)
+	tel, err := newTelemetry(set.TelemetrySettings, set.ID)
 	if err != nil {
 		return nil, err
 	}
 	c := &funnelConnector{
 		cfg: cfg, settings: set, scope: version.Scope(metadata.ScopeName), telemetry: tel, now: time.Now,
-		traces:    newOutbox(tel.droppedTraces),
-		summaries: newOutbox(tel.droppedSummaries),
+		traces:    newOutbox(tel.countDroppedTraces),
+		summaries: newOutbox(tel.countDroppedSummaries),
 	}
 	c.stopping, c.stop = context.WithCancel(context.Background())
 	return c, nil

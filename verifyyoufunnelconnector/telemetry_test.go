@@ -4,15 +4,23 @@
 package verifyyoufunnelconnector
 
 import (
+	"context"
 	"errors"
+	"strconv"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/connector/connectortest"
 	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pipeline"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadatatest"
 )
 
@@ -20,13 +28,38 @@ import (
 func by(name string, values map[string]int64) []metricdata.DataPoint[int64] {
 	var dps []metricdata.DataPoint[int64]
 	for value, n := range values {
-		dps = append(dps, metricdata.DataPoint[int64]{Attributes: attribute.NewSet(attribute.String(name, value)), Value: n})
+		dps = append(dps, metricdata.DataPoint[int64]{
+			Attributes: attribute.NewSet(attribute.String("connector", ownID.String()), attribute.String(name, value)), Value: n,
+		})
 	}
 	return dps
 }
 
+// plain is a number of the connector, with no further attribute.
 func plain(n int64) []metricdata.DataPoint[int64] {
-	return []metricdata.DataPoint[int64]{{Value: n}}
+	return []metricdata.DataPoint[int64]{{Attributes: attribute.NewSet(attribute.String("connector", ownID.String())), Value: n}}
+}
+
+// TestTwoConnectorsInOneCollector have series of their own in its telemetry.
+func TestTwoConnectorsInOneCollector(t *testing.T) {
+	shared := componenttest.NewTelemetry()
+	var want []metricdata.DataPoint[int64]
+	for name, verifications := range map[string]int{"one": 5, "two": 6} {
+		set := connectortest.NewNopSettings(metadata.Type)
+		set.ID = component.MustNewIDWithName("verifyyou_funnel", name)
+		set.TelemetrySettings = shared.NewTelemetrySettings()
+		c, err := NewFactory().CreateLogsToMetrics(t.Context(), set, createDefaultConfig(), consumertest.NewNop())
+		require.NoError(t, err)
+		require.NoError(t, c.Start(t.Context(), &statusHost{}))
+		t.Cleanup(func() { require.NoError(t, c.Shutdown(context.Background())) })
+		for n := range verifications {
+			require.NoError(t, c.ConsumeLogs(t.Context(), logsOf(eventAt(0, strconv.Itoa(n), "verification_started"))))
+		}
+		want = append(want, metricdata.DataPoint[int64]{
+			Attributes: attribute.NewSet(attribute.String("connector", set.ID.String())), Value: int64(verifications),
+		})
+	}
+	metadatatest.AssertEqualConnectorVerifyyouFunnelVerifications(t, shared, want, metricdatatest.IgnoreTimestamp())
 }
 
 func TestOwnTelemetry(t *testing.T) {
