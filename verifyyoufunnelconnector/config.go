@@ -175,29 +175,9 @@ func validateBuckets(buckets []time.Duration) error {
 	return nil
 }
 
-// strategy is the setting of a metric that mdatagen offers and that cannot mean anything here but the default.
-type strategy struct {
-	metric, value, only string
-}
-
 // validateGenerated refuses what the generated settings offer but cannot mean anything here.
 func (cfg *Config) validateGenerated() error {
-	m, defaults := &cfg.MetricsBuilderConfig.Metrics, metadata.DefaultMetricsConfig()
-	var errs []error
-	for _, s := range []strategy{
-		{"verifyyou.stage.duration", m.VerifyyouStageDuration.AggregationStrategy, defaults.VerifyyouStageDuration.AggregationStrategy},
-		{"verifyyou.verification.active", m.VerifyyouVerificationActive.AggregationStrategy, defaults.VerifyyouVerificationActive.AggregationStrategy},
-		{"verifyyou.verification.duration", m.VerifyyouVerificationDuration.AggregationStrategy, defaults.VerifyyouVerificationDuration.AggregationStrategy},
-		{"verifyyou.verification.ended", m.VerifyyouVerificationEnded.AggregationStrategy, defaults.VerifyyouVerificationEnded.AggregationStrategy},
-		{"verifyyou.verification.reached", m.VerifyyouVerificationReached.AggregationStrategy, defaults.VerifyyouVerificationReached.AggregationStrategy},
-		{"verifyyou.verification.resumed", m.VerifyyouVerificationResumed.AggregationStrategy, defaults.VerifyyouVerificationResumed.AggregationStrategy},
-		{"verifyyou.verification.trust_score", m.VerifyyouVerificationTrustScore.AggregationStrategy, defaults.VerifyyouVerificationTrustScore.AggregationStrategy},
-	} {
-		if s.value != s.only {
-			errs = append(errs, fmt.Errorf("metrics::%s::aggregation_strategy: %q has no meaning here, as counts and histograms are added up; remove it", s.metric, s.value))
-		}
-	}
-	return errors.Join(append(errs, cfg.validateResource())...)
+	return errors.Join(append(validateStrategies(&cfg.MetricsBuilderConfig.Metrics), cfg.validateResource())...)
 }
 
 func (cfg *Config) validateResource() error {

@@ -24,102 +24,105 @@ type metrics struct {
 	trustScore              *counters.Histogram
 }
 
+// The metrics, each with all attributes that it can have.
+var (
+	reachedMetric = counters.Definition{
+		Name:        metadata.MetricsInfo.VerifyyouVerificationReached.Name,
+		Description: "Number of distinct verifications that reached the stage.",
+		Unit:        "{verification}",
+		Stage:       semconv.AttrStage,
+		Tracker:     semconv.AttrExternalTracker,
+		Known:       knownStages,
+	}
+	endedMetric = counters.Definition{
+		Name:        metadata.MetricsInfo.VerifyyouVerificationEnded.Name,
+		Description: "Number of verifications that ended.",
+		Unit:        "{verification}",
+		Stage:       semconv.AttrVerificationLastStage,
+		Outcome:     semconv.AttrVerificationOutcome,
+		Tracker:     semconv.AttrExternalTracker,
+		Known:       knownEnds,
+	}
+	resumedMetric = counters.Definition{
+		Name:        metadata.MetricsInfo.VerifyyouVerificationResumed.Name,
+		Description: "Number of verifications that went on after they had ended, by what they had ended as.",
+		Unit:        "{verification}",
+		Stage:       semconv.AttrVerificationLastStage,
+		Outcome:     semconv.AttrVerificationOutcome,
+		Tracker:     semconv.AttrExternalTracker,
+		Known:       knownEnds,
+	}
+	activeMetric = counters.Definition{
+		Name:        metadata.MetricsInfo.VerifyyouVerificationActive.Name,
+		Description: "Number of verifications that are followed and have not ended.",
+		Unit:        "{verification}",
+		Stage:       semconv.AttrVerificationLastStage,
+		Known:       knownStages,
+	}
+	durationMetric = counters.Definition{
+		Name:        metadata.MetricsInfo.VerifyyouVerificationDuration.Name,
+		Description: "Time from the first event of a verification to its completion.",
+		Unit:        "s",
+		Tracker:     semconv.AttrExternalTracker,
+		Known:       knownTracker,
+	}
+	stageDurationMetric = counters.Definition{
+		Name:        metadata.MetricsInfo.VerifyyouStageDuration.Name,
+		Description: "Time to the first event of the stage from the event before it in the same verification.",
+		Unit:        "s",
+		Stage:       semconv.AttrStage,
+		Known:       knownStages,
+	}
+	trustScoreMetric = counters.Definition{
+		Name:        metadata.MetricsInfo.VerifyyouVerificationTrustScore.Name,
+		Description: "Last known trust score of a verification when it ended.",
+		Unit:        "1",
+		Outcome:     semconv.AttrVerificationOutcome,
+		Known:       knownOutcomes,
+	}
+)
+
 func (c *funnelConnector) newMetrics(resource pcommon.Resource) *metrics {
 	m := &metrics{Set: counters.NewSet(counters.SetSettings{
 		Resource: resource, Scope: c.scope, Delta: c.cfg.IsDelta(),
 		MaxTrackers: c.cfg.MaxExternalTrackers, Trackers: c.cfg.ExternalTrackers,
 	}, c.now())}
-	if c.nextMetrics != nil {
-		m.addSums(&c.cfg.MetricsBuilderConfig.Metrics)
-		m.addHistograms(&c.cfg.MetricsBuilderConfig.Metrics, &c.cfg.Histogram)
-		m.addActive(&c.cfg.MetricsBuilderConfig.Metrics, func() map[string]int64 { return c.funnel.Active() })
+	if c.nextMetrics == nil {
+		return m
+	}
+	add := m.adders(&c.cfg.Histogram, func() map[counters.Key]int64 { return activeByKey(c.funnel.Active()) })
+	for _, s := range settingsOf(&c.cfg.MetricsBuilderConfig.Metrics) {
+		if s.enabled {
+			add[s.name](&s)
+		}
 	}
 	return m
 }
 
-func (m *metrics) addSums(cfg *metadata.MetricsConfig) {
-	if s := cfg.VerifyyouVerificationReached; s.Enabled {
-		m.reached = m.AddSum(counters.Definition{
-			Name:        metadata.MetricsInfo.VerifyyouVerificationReached.Name,
-			Description: "Number of distinct verifications that reached the stage.",
-			Unit:        "{verification}",
-			Stage:       counters.Enabled(s.EnabledAttributes, semconv.AttrStage),
-			Tracker:     counters.Enabled(s.EnabledAttributes, semconv.AttrExternalTracker),
-			Known:       knownStages,
-		})
-	}
-	if s := cfg.VerifyyouVerificationEnded; s.Enabled {
-		m.ended = m.AddSum(counters.Definition{
-			Name:        metadata.MetricsInfo.VerifyyouVerificationEnded.Name,
-			Description: "Number of verifications that ended.",
-			Unit:        "{verification}",
-			Stage:       counters.Enabled(s.EnabledAttributes, semconv.AttrVerificationLastStage),
-			Outcome:     counters.Enabled(s.EnabledAttributes, semconv.AttrVerificationOutcome),
-			Tracker:     counters.Enabled(s.EnabledAttributes, semconv.AttrExternalTracker),
-			Known:       knownEnds,
-		})
-	}
-	if s := cfg.VerifyyouVerificationResumed; s.Enabled {
-		m.resumed = m.AddSum(counters.Definition{
-			Name:        metadata.MetricsInfo.VerifyyouVerificationResumed.Name,
-			Description: "Number of verifications that went on after they had ended, by what they had ended as.",
-			Unit:        "{verification}",
-			Stage:       counters.Enabled(s.EnabledAttributes, semconv.AttrVerificationLastStage),
-			Outcome:     counters.Enabled(s.EnabledAttributes, semconv.AttrVerificationOutcome),
-			Tracker:     counters.Enabled(s.EnabledAttributes, semconv.AttrExternalTracker),
-			Known:       knownEnds,
-		})
+// adders returns what adds each metric, by its name.
+func (m *metrics) adders(histogram *HistogramConfig, activeNow func() map[counters.Key]int64) map[string]func(*metricSettings) {
+	durations, scores := histogram.durationBuckets(), histogram.scoreBuckets()
+	return map[string]func(*metricSettings){
+		reachedMetric.Name:       func(s *metricSettings) { m.reached = m.AddSum(s.choose(reachedMetric)) },
+		endedMetric.Name:         func(s *metricSettings) { m.ended = m.AddSum(s.choose(endedMetric)) },
+		resumedMetric.Name:       func(s *metricSettings) { m.resumed = m.AddSum(s.choose(resumedMetric)) },
+		activeMetric.Name:        func(s *metricSettings) { m.AddUpDownCounter(s.choose(activeMetric), activeNow) },
+		durationMetric.Name:      func(s *metricSettings) { m.duration = m.AddHistogram(s.choose(durationMetric), durations) },
+		stageDurationMetric.Name: func(s *metricSettings) { m.stageDuration = m.AddHistogram(s.choose(stageDurationMetric), durations) },
+		trustScoreMetric.Name:    func(s *metricSettings) { m.trustScore = m.AddHistogram(s.choose(trustScoreMetric), scores) },
 	}
 }
 
-func (m *metrics) addHistograms(cfg *metadata.MetricsConfig, histogram *HistogramConfig) {
-	if s := cfg.VerifyyouVerificationDuration; s.Enabled {
-		m.duration = m.AddHistogram(counters.Definition{
-			Name:        metadata.MetricsInfo.VerifyyouVerificationDuration.Name,
-			Description: "Time from the first event of a verification to its completion.",
-			Unit:        "s",
-			Tracker:     counters.Enabled(s.EnabledAttributes, semconv.AttrExternalTracker),
-			Known:       func(tracker string) []counters.Key { return []counters.Key{{Tracker: tracker, Step: counters.NoStep}} },
-		}, histogram.durationBuckets())
+func activeByKey(byStage map[string]int64) map[counters.Key]int64 {
+	values := make(map[counters.Key]int64, len(byStage))
+	for stage, n := range byStage {
+		values[counters.Key{Stage: stage, Step: counters.NoStep}] = n
 	}
-	if s := cfg.VerifyyouStageDuration; s.Enabled {
-		m.stageDuration = m.AddHistogram(counters.Definition{
-			Name:        metadata.MetricsInfo.VerifyyouStageDuration.Name,
-			Description: "Time to the first event of the stage from the event before it in the same verification.",
-			Unit:        "s",
-			Stage:       counters.Enabled(s.EnabledAttributes, semconv.AttrStage),
-			Known:       knownStages,
-		}, histogram.durationBuckets())
-	}
-	if s := cfg.VerifyyouVerificationTrustScore; s.Enabled {
-		m.trustScore = m.AddHistogram(counters.Definition{
-			Name:        metadata.MetricsInfo.VerifyyouVerificationTrustScore.Name,
-			Description: "Last known trust score of a verification when it ended.",
-			Unit:        "1",
-			Outcome:     counters.Enabled(s.EnabledAttributes, semconv.AttrVerificationOutcome),
-			Known:       knownOutcomes,
-		}, histogram.scoreBuckets())
-	}
+	return values
 }
 
-func (m *metrics) addActive(cfg *metadata.MetricsConfig, active func() map[string]int64) {
-	s := cfg.VerifyyouVerificationActive
-	if !s.Enabled {
-		return
-	}
-	m.AddUpDownCounter(counters.Definition{
-		Name:        metadata.MetricsInfo.VerifyyouVerificationActive.Name,
-		Description: "Number of verifications that are followed and have not ended.",
-		Unit:        "{verification}",
-		Stage:       counters.Enabled(s.EnabledAttributes, semconv.AttrVerificationLastStage),
-		Known:       knownStages,
-	}, func() map[counters.Key]int64 {
-		values := map[counters.Key]int64{}
-		for stage, n := range active() {
-			values[counters.Key{Stage: stage, Step: counters.NoStep}] = n
-		}
-		return values
-	})
+func knownTracker(tracker string) []counters.Key {
+	return []counters.Key{{Tracker: tracker, Step: counters.NoStep}}
 }
 
 func knownStages(tracker string) []counters.Key {
