@@ -32,7 +32,7 @@ func (c *funnelConnector) newMetrics(resource pcommon.Resource) *metrics {
 	if c.nextMetrics != nil {
 		m.addSums(&c.cfg.MetricsBuilderConfig.Metrics)
 		m.addHistograms(&c.cfg.MetricsBuilderConfig.Metrics, &c.cfg.Histogram)
-		m.addActive(&c.cfg.MetricsBuilderConfig.Metrics, func() map[string]int64 { return c.funnel.Active() })
+		m.addActive(&c.cfg.MetricsBuilderConfig.Metrics, func() map[funnel.ActiveKey]int64 { return c.funnel.Active() })
 	}
 	return m
 }
@@ -102,7 +102,7 @@ func (m *metrics) addHistograms(cfg *metadata.MetricsConfig, histogram *Histogra
 	}
 }
 
-func (m *metrics) addActive(cfg *metadata.MetricsConfig, active func() map[string]int64) {
+func (m *metrics) addActive(cfg *metadata.MetricsConfig, active func() map[funnel.ActiveKey]int64) {
 	s := cfg.VerifyyouVerificationActive
 	if !s.Enabled {
 		return
@@ -115,8 +115,8 @@ func (m *metrics) addActive(cfg *metadata.MetricsConfig, active func() map[strin
 		Known:       knownStages,
 	}, func() map[counters.Key]int64 {
 		values := map[counters.Key]int64{}
-		for stage, n := range active() {
-			values[counters.Key{Stage: stage, Step: counters.NoStep}] = n
+		for key, n := range active() {
+			values[counters.Key{Stage: key.LastStage, Step: counters.NoStep}] = n
 		}
 		return values
 	})
@@ -139,7 +139,7 @@ func knownOutcomes(tracker string) []counters.Key {
 	return keys
 }
 
-// Reached, Resumed and Ended are what the funnel tells.
+// Reached, Resumed, Reinitialized and Ended are what the funnel tells.
 var _ funnel.Listener = (*funnelConnector)(nil)
 
 // Reached counts the first event of a stage in a verification.
@@ -150,11 +150,14 @@ func (c *funnelConnector) Reached(stage, tracker string, now time.Time) {
 }
 
 // Resumed counts a verification that goes on.
-func (c *funnelConnector) Resumed(as funnel.Outcome, lastStage, tracker string, now time.Time) {
+func (c *funnelConnector) Resumed(as funnel.End, tracker string, now time.Time) {
 	if m := c.metrics; m.resumed != nil {
-		m.resumed.Add(counters.Key{Stage: lastStage, Outcome: string(as), Tracker: m.Tracker(tracker, now), Step: counters.NoStep}, now)
+		m.resumed.Add(counters.Key{Stage: as.LastStage, Outcome: string(as.Outcome), Tracker: m.Tracker(tracker, now), Step: counters.NoStep}, now)
 	}
 }
+
+// Reinitialized is not counted yet.
+func (*funnelConnector) Reinitialized() {}
 
 // Ended counts an end, and keeps it for its trace and its summary.
 func (c *funnelConnector) Ended(e *funnel.Ended, early bool, now time.Time) {
