@@ -113,10 +113,10 @@ func (m *metrics) adders(histogram *HistogramConfig, activeNow func() map[counte
 	}
 }
 
-func activeByKey(byStage map[string]int64) map[counters.Key]int64 {
-	values := make(map[counters.Key]int64, len(byStage))
-	for stage, n := range byStage {
-		values[counters.Key{Stage: stage, Step: counters.NoStep}] = n
+func activeByKey(active map[funnel.ActiveKey]int64) map[counters.Key]int64 {
+	values := make(map[counters.Key]int64, len(active))
+	for key, n := range active {
+		values[counters.Key{Stage: key.LastStage, Step: counters.NoStep}] = n
 	}
 	return values
 }
@@ -142,7 +142,7 @@ func knownOutcomes(tracker string) []counters.Key {
 	return keys
 }
 
-// Reached, Resumed and Ended are what the funnel tells.
+// Reached, Resumed, Reinitialized and Ended are what the funnel tells.
 var _ funnel.Listener = (*funnelConnector)(nil)
 
 // Reached counts the first event of a stage in a verification.
@@ -153,11 +153,14 @@ func (c *funnelConnector) Reached(stage, tracker string, now time.Time) {
 }
 
 // Resumed counts a verification that goes on.
-func (c *funnelConnector) Resumed(as funnel.Outcome, lastStage, tracker string, now time.Time) {
+func (c *funnelConnector) Resumed(as funnel.End, tracker string, now time.Time) {
 	if m := c.metrics; m.resumed != nil {
-		m.resumed.Add(counters.Key{Stage: lastStage, Outcome: string(as), Tracker: m.Tracker(tracker, now), Step: counters.NoStep}, now)
+		m.resumed.Add(counters.Key{Stage: as.LastStage, Outcome: string(as.Outcome), Tracker: m.Tracker(tracker, now), Step: counters.NoStep}, now)
 	}
 }
+
+// Reinitialized is not counted yet.
+func (*funnelConnector) Reinitialized() {}
 
 // Ended counts an end, and keeps it for its trace and its summary.
 func (c *funnelConnector) Ended(e *funnel.Ended, early bool, now time.Time) {

@@ -112,7 +112,7 @@ func TestManyEndsAreSentEarly(t *testing.T) {
 	c := all[0].(*output)
 	put := func(n int) {
 		for _, e := range numbered(0, n) {
-			e.Key, e.Steps = "ver_1", []funnel.Step{{Stage: "verification_started"}}
+			e.Key, e.Trail = "ver_1", []funnel.Entry{{Stage: "verification_started"}}
 			c.traces.put(e)
 			c.summaries.put(e)
 		}

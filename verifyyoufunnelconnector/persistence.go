@@ -97,19 +97,16 @@ func (c *funnelConnector) save(ctx context.Context, export *counters.Export) err
 		return nil
 	}
 	saved := savedState{InstanceID: c.state.instanceID, Key: c.cfg.Key, Counters: export.State()}
-	changed, header := c.funnel.Changed()
-	saved.Funnel = header
-	written := make(map[string][]byte, len(changed)+1)
-	for _, chunk := range changed {
-		written[chunkKey(chunk)] = c.funnel.Encode(chunk)
-	}
-	value, err := json.Marshal(saved)
+	written := map[string][]byte{}
+	add := func(chunk int, data []byte) { written[chunkKey(chunk)] = data }
+	err := c.funnel.Save(add, func(h funnel.Header) (err error) {
+		saved.Funnel = h
+		if written[stateKey], err = json.Marshal(saved); err != nil {
+			return err
+		}
+		return c.state.store.Write(ctx, written, nil)
+	})
 	if err != nil {
-		return err
-	}
-	written[stateKey] = value
-	if err := c.state.store.Write(ctx, written, nil); err != nil {
-		c.funnel.NotWritten(changed)
 		return fmt.Errorf("storage: %s: %w", c.cfg.Storage, err)
 	}
 	return nil

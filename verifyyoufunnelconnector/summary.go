@@ -33,14 +33,14 @@ func (c *funnelConnector) newSummaries(all []*funnel.Ended) plog.Logs {
 // summaryID identifies a summary by key and number of the end, and by the first event: a verification that is forgotten
 // and begins anew counts its ends from 1 again.
 func summaryID(e *funnel.Ended) (id event.ID) {
-	sum := digest.Sum("", "summary", e.Key, string(e.Steps[0].ID[:]), strconv.Itoa(e.Number))
+	sum := digest.Sum("", "summary", e.Key, string(e.Trail[0].ID[:]), strconv.Itoa(e.Number))
 	copy(id[:], sum[:])
 	return id
 }
 
 func (c *funnelConnector) summarize(e *funnel.Ended, now pcommon.Timestamp, to plog.LogRecord) {
 	to.SetEventName(semconv.EventVerificationSummary)
-	to.SetTimestamp(pcommon.Timestamp(e.Steps[len(e.Steps)-1].At))
+	to.SetTimestamp(pcommon.Timestamp(e.Trail[len(e.Trail)-1].At))
 	to.SetObservedTimestamp(now)
 	to.SetSeverityNumber(plog.SeverityNumberInfo)
 	to.SetSeverityText("INFO")
@@ -48,9 +48,9 @@ func (c *funnelConnector) summarize(e *funnel.Ended, now pcommon.Timestamp, to p
 	c.putVerification(attrs, e)
 	attrs.PutDouble(semconv.AttrVerificationDuration, e.Seconds())
 	path := attrs.PutEmptySlice(semconv.AttrVerificationPath)
-	path.EnsureCapacity(len(e.Steps))
-	for i := range e.Steps {
-		path.AppendEmpty().SetStr(e.Steps[i].Stage)
+	path.EnsureCapacity(len(e.Trail))
+	for i := range e.Trail {
+		path.AppendEmpty().SetStr(e.Trail[i].Stage)
 	}
 	attrs.PutInt(semconv.AttrVerificationEvents, int64(e.Events))
 	attrs.PutBool(semconv.AttrVerificationResumed, e.Resumed())

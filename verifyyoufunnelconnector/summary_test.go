@@ -15,7 +15,7 @@ import (
 // TestSummaryID shows what makes two summaries the same record to a backend.
 func TestSummaryID(t *testing.T) {
 	end := func(key string, first byte, number int) *funnel.Ended {
-		return &funnel.Ended{Key: key, Number: number, Steps: []funnel.Step{{ID: event.ID{first}}, {ID: event.ID{9}}}}
+		return &funnel.Ended{Key: key, Number: number, Trail: []funnel.Entry{{ID: event.ID{first}}, {ID: event.ID{9}}}}
 	}
 	id := summaryID(end("a", 1, 1))
 	assert.Equal(t, id, summaryID(end("a", 1, 1)), "a replay")

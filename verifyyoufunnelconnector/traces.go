@@ -34,22 +34,22 @@ func (c *funnelConnector) addTrace(spans ptrace.SpanSlice, e *funnel.Ended) {
 	root.SetTraceID(traceID)
 	root.SetSpanID(spanID(e.Key, "verification"))
 	root.SetName("verification")
-	c.setSpan(root, e.Steps[0].At, e.Steps[len(e.Steps)-1].At, e.Outcome != funnel.Completed)
+	c.setSpan(root, e.Trail[0].At, e.Trail[len(e.Trail)-1].At, e.Outcome != funnel.Completed)
 	c.putVerification(root.Attributes(), e)
 
-	before := e.Steps[0].At
-	for i := range e.Steps {
-		step := &e.Steps[i]
+	before := e.Trail[0].At
+	for i := range e.Trail {
+		entry := &e.Trail[i]
 		span := spans.AppendEmpty()
 		span.SetTraceID(traceID)
-		span.SetSpanID(spanID(e.Key, string(step.ID[:])))
+		span.SetSpanID(spanID(e.Key, string(entry.ID[:])))
 		span.SetParentSpanID(root.SpanID())
-		span.SetName(step.Stage)
-		c.setSpan(span, before, step.At, isDropOff(step.Stage))
-		span.Attributes().PutStr(semconv.AttrStage, step.Stage)
-		span.Attributes().PutStr(semconv.AttrOutcome, string(event.OutcomeOf(step.Stage)))
-		span.Attributes().PutStr(semconv.AttrLogRecordUID, step.ID.String())
-		before = step.At
+		span.SetName(entry.Stage)
+		c.setSpan(span, before, entry.At, isDropOff(entry.Stage))
+		span.Attributes().PutStr(semconv.AttrStage, entry.Stage)
+		span.Attributes().PutStr(semconv.AttrOutcome, string(event.OutcomeOf(entry.Stage)))
+		span.Attributes().PutStr(semconv.AttrLogRecordUID, entry.ID.String())
+		before = entry.At
 	}
 }
 

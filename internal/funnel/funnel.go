@@ -22,15 +22,22 @@ type Settings struct {
 	Window       time.Duration // how long a verification is remembered from its first event
 
 	MaxVerifications int
+
+	ActiveByTracker bool // Active is by tracker too
 }
 
-// Listener is told what happens, while the Funnel is locked: it must not call it.
+// Listener is told what happens to verifications. Its methods are called one at a time and with the Funnel's lock held:
+// they must be quick, and must not call the Funnel. Stages are bounded, trackers are as they came, empty for none; now is
+// the wall clock of the call that led to it.
 type Listener interface {
-	// Reached is for the first event of a stage in a verification.
+	// Reached is called at the first event of a stage in a verification, whether it came before or after an end.
 	Reached(stage, tracker string, now time.Time)
-	// Resumed is for a verification that goes on, with what it had ended as.
-	Resumed(as Outcome, lastStage, tracker string, now time.Time)
-	// Ended is for an end; early says that it came because there were too many verifications.
+	// Resumed is called when a verification that had ended goes on, with how it had ended. It will end again.
+	Resumed(as End, tracker string, now time.Time)
+	// Reinitialized is called once a verification, when a second verification_initialized with another time comes: its
+	// key may name something that many people share.
+	Reinitialized()
+	// Ended is called at each end; early says that there were too many verifications. The listener may keep e.
 	Ended(e *Ended, early bool, now time.Time)
 }
 
@@ -60,11 +67,11 @@ type Funnel struct {
 	table   table
 	byState [states]list
 	byFirst list
-	active  map[uint8]int64 // those that have not ended, by their last stage
+	active  map[activeKey]int64 // those that have not ended
 	// beyond has a hash of each stage without a number that a verification has reached.
 	beyond map[slot]map[uint64]struct{}
 
-	scratch []step
+	scratch []entry
 }
 
 // NewFunnel returns an empty Funnel.
@@ -74,9 +81,9 @@ func NewFunnel(settings Settings, listener Listener) *Funnel {
 		listener: listener,
 		stages:   cardinality.NewStages(),
 		byKey:    newIndex(),
-		active:   map[uint8]int64{},
+		active:   map[activeKey]int64{},
 		beyond:   map[slot]map[uint64]struct{}{},
-		scratch:  make([]step, 0, maxSteps+1),
+		scratch:  make([]entry, 0, maxEntries+1),
 	}
 	f.byFirst.kind = byFirst
 	return f
@@ -92,21 +99,21 @@ func (f *Funnel) Observe(e *Event, now time.Time) Result {
 		s = f.begin(e.Key)
 	}
 	v := f.table.at(s)
-	steps, _ := v.trail.steps(f.scratch[:0])
-	if contains(steps, e.ID) {
+	entries, _ := v.trail.entries(f.scratch[:0])
+	if contains(entries, e.ID) {
 		return Duplicate
 	}
 	f.table.change(s)
 	stage := uint8(f.stages.Admit(e.Stage))
-	next := step{at: e.At, id: e.ID, stage: stage}
+	next := entry{at: e.At, id: e.ID, stage: stage}
 	if v.state == ended {
-		if !resumes(steps, &next) {
+		if !resumes(entries, &next) {
 			f.reach(s, e.Stage, stage)
 			return Straggler
 		}
-		f.listener.Resumed(outcomeOf(steps), f.stages.Name(int(v.last)), v.tracker.Value(), f.clock())
+		f.listener.Resumed(f.endOf(entries), v.tracker.Value(), f.clock())
 	}
-	f.take(s, e, steps, next)
+	f.add(s, e, entries, next)
 	f.reach(s, e.Stage, stage)
 	return New
 }
@@ -116,7 +123,7 @@ func (f *Funnel) begin(key string) slot {
 	if f.byKey.count >= f.settings.MaxVerifications {
 		f.makeRoom()
 	}
-	s := f.table.take()
+	s := f.table.allocate()
 	v := f.table.at(s)
 	v.text, v.keyLen = key, uint16(len(key))
 	v.tracker = noTracker
@@ -132,30 +139,30 @@ func (f *Funnel) begin(key string) slot {
 // noStage is the last stage of a verification without events.
 const noStage = math.MaxUint8
 
-// resumes reports whether a step of a verification that has ended makes it go on.
-func resumes(steps []step, next *step) bool {
-	return next.compare(&steps[len(steps)-1]) > 0 || next.stage == completed && indexOfStage(steps, completed) < 0
+// resumes reports whether a entry of a verification that has ended makes it go on.
+func resumes(entries []entry, next *entry) bool {
+	return next.compare(&entries[len(entries)-1]) > 0 || next.stage == completed && indexOfStage(entries, completed) < 0
 }
 
-// take adds a step to a verification.
-func (f *Funnel) take(s slot, e *Event, steps []step, next step) {
+// add adds a entry to a verification.
+func (f *Funnel) add(s slot, e *Event, entries []entry, next entry) {
 	v := f.table.at(s)
+	if v.state != ended {
+		f.countActive(v, -1)
+	}
 	v.name(e)
 	v.events++
-	scores := e.TrustScore.Valid && takesScore(steps, &next)
-	if grown, ok := insert(steps, next); ok {
-		steps = grown
-		v.trail = newTrail(steps)
+	scores := e.TrustScore.Valid && movesScore(entries, &next)
+	if grown, ok := insert(entries, next); ok {
+		entries = grown
+		v.trail = newTrail(entries)
 		if scores {
 			v.score = e.TrustScore.Value
 		}
 	}
-	if v.state != ended {
-		f.countActive(v.last, -1)
-	}
-	v.last = steps[len(steps)-1].stage
-	f.countActive(v.last, 1)
-	f.wait(s, steps)
+	v.last = entries[len(entries)-1].stage
+	f.countActive(v, 1)
+	f.wait(s, entries)
 }
 
 // name keeps the first external id and the first tracker that there are.
@@ -168,27 +175,27 @@ func (v *verification) name(e *Event) {
 	}
 }
 
-// takesScore moves the mark of the last known score to a step, unless a later one has it.
-func takesScore(steps []step, next *step) bool {
-	for i := range steps {
-		if steps[i].scored {
-			if next.compare(&steps[i]) < 0 {
+// movesScore moves the mark of the last known score to a entry, unless a later one has it.
+func movesScore(entries []entry, next *entry) bool {
+	for i := range entries {
+		if entries[i].scored {
+			if next.compare(&entries[i]) < 0 {
 				return false
 			}
-			steps[i].scored = false
+			entries[i].scored = false
 		}
 	}
 	next.scored = true
 	return true
 }
 
-// wait says what a verification that has taken a step waits for.
-func (f *Funnel) wait(s slot, steps []step) {
+// wait says what a verification that has taken a entry waits for.
+func (f *Funnel) wait(s slot, entries []entry) {
 	v := f.table.at(s)
 	if v.state == settling {
 		return // for stragglers, no longer than for the completion that it saw first
 	}
-	if indexOfStage(steps, completed) >= 0 {
+	if indexOfStage(entries, completed) >= 0 {
 		f.move(s, settling, f.settings.Settle)
 		return
 	}
@@ -203,9 +210,25 @@ func (f *Funnel) move(s slot, to state, wait time.Duration) {
 	f.byState[to].push(&f.table, s)
 }
 
-func (f *Funnel) countActive(stage uint8, n int64) {
-	if stage != noStage {
-		f.active[stage] += n
+// activeKey is what active verifications are counted by; the tracker is none unless it is asked for.
+type activeKey struct {
+	stage   uint8
+	tracker unique.Handle[string]
+}
+
+// countActive adds to the number of active verifications that are like one. There are few stages, but any number of
+// trackers: a count of one of them is not kept at 0.
+func (f *Funnel) countActive(v *verification, n int64) {
+	if v.last == noStage {
+		return
+	}
+	key := activeKey{v.last, noTracker}
+	if f.settings.ActiveByTracker {
+		key.tracker = v.tracker
+	}
+	f.active[key] += n
+	if f.active[key] == 0 && key.tracker != noTracker {
+		delete(f.active, key)
 	}
 }
 
@@ -225,7 +248,7 @@ func (f *Funnel) reach(s slot, name string, stage uint8) {
 
 func (f *Funnel) reachBeyond(s slot, hash uint64) bool {
 	reached := f.beyond[s]
-	if _, ok := reached[hash]; ok || len(reached) >= maxSteps {
+	if _, ok := reached[hash]; ok || len(reached) >= maxEntries {
 		return false
 	}
 	if reached == nil {
@@ -290,15 +313,15 @@ func (f *Funnel) nextDue() (next slot, due int64, closes bool) {
 
 func (f *Funnel) end(s slot, early bool) {
 	v := f.table.at(s)
-	f.countActive(v.last, -1)
+	f.countActive(v, -1)
 	f.byState[v.state].remove(&f.table, s)
 	v.state = ended
 	f.byState[ended].push(&f.table, s)
 	v.ends++
 	f.table.change(s)
-	steps, _ := v.trail.steps(f.scratch[:0])
-	e := f.summarize(v, steps)
-	v.trail = newTrail(steps)
+	entries, _ := v.trail.entries(f.scratch[:0])
+	e := f.summarize(v, entries)
+	v.trail = newTrail(entries)
 	f.listener.Ended(e, early, f.clock())
 }
 
@@ -337,13 +360,20 @@ func (f *Funnel) longestSilent() slot {
 	return open
 }
 
-// Active returns how many verifications have not ended, by their last stage.
-func (f *Funnel) Active() map[string]int64 {
+// ActiveKey is what active verifications have in common.
+type ActiveKey struct {
+	LastStage string // bounded
+	Tracker   string // as it came; always empty without Settings.ActiveByTracker
+}
+
+// Active returns how many verifications have not ended. What has never been reached is not in it, nor is a tracker that
+// has none any more.
+func (f *Funnel) Active() map[ActiveKey]int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	active := make(map[string]int64, len(f.active))
-	for stage, n := range f.active {
-		active[f.stages.Name(int(stage))] = n
+	active := make(map[ActiveKey]int64, len(f.active))
+	for key, n := range f.active {
+		active[ActiveKey{f.stages.Name(int(key.stage)), key.tracker.Value()}] = n
 	}
 	return active
 }

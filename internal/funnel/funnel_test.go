@@ -32,10 +32,10 @@ func TestUnknownStages(t *testing.T) {
 		assert.Equal(t, map[bool]int{true: 2, false: 1}[stage == 0], h.reached[fmt.Sprint("unknown_", stage)], stage)
 	}
 	assert.Len(t, h.reached, cardinality.MaxUnknownStages+1)
-	assert.Equal(t, maxSteps+1, h.reached[cardinality.Other], "as many distinct ones as are kept of a verification, and one of the other")
+	assert.Equal(t, maxEntries+1, h.reached[cardinality.Other], "as many distinct ones as are kept of a verification, and one of the other")
 	active := f.Active()
-	assert.EqualValues(t, 1, active[cardinality.Other])
-	assert.EqualValues(t, 1, active["unknown_0"])
+	assert.EqualValues(t, 1, active[ActiveKey{LastStage: cardinality.Other}])
+	assert.EqualValues(t, 1, active[ActiveKey{LastStage: "unknown_0"}])
 	assert.Len(t, active, cardinality.MaxUnknownStages+1)
 }
 
@@ -45,7 +45,7 @@ func TestStageNamedOther(t *testing.T) {
 	f.Observe(at(1, "ver_1", cardinality.Other), start)
 	f.Observe(at(1, "ver_2", strings.Repeat("x", 65)), start)
 	assert.Equal(t, 2, h.reached[cardinality.Other])
-	assert.Equal(t, map[string]int64{cardinality.Other: 2}, f.Active())
+	assert.Equal(t, map[ActiveKey]int64{{LastStage: cardinality.Other}: 2}, f.Active())
 }
 
 // TestTooMany shows who has to leave.
@@ -73,7 +73,9 @@ func TestTooMany(t *testing.T) {
 	assert.Equal(t, "talking", h.lastEnd(t).Key)
 	assert.Equal(t, 3, h.early)
 	assert.Equal(t, 3, f.Len())
-	assert.Equal(t, map[string]int64{"verification_started": 3, "consent_granted": 0, "verification_completed": 0}, f.Active())
+	assert.Equal(t, map[ActiveKey]int64{
+		{LastStage: "verification_started"}: 3, {LastStage: "consent_granted"}: 0, {LastStage: "verification_completed"}: 0,
+	}, f.Active())
 }
 
 // TestOnlyPlace follows one verification at a time.
@@ -194,14 +196,13 @@ func TestManyAtOnce(t *testing.T) {
 				f.Observe(at(n, fmt.Sprintf("ver_%d_%d", caller, n/5), "verification_started"), now)
 				f.Advance(now)
 				f.Active()
-				changed, _ := f.Changed()
-				for _, chunk := range changed {
-					f.Encode(chunk)
+				if caller == 0 {
+					keepAll(f)
 				}
 			}
 		})
 	}
 	callers.Wait()
 	assert.Equal(t, 100, f.Len())
-	assert.Equal(t, 400, h.reached["verification_started"])
+	assert.GreaterOrEqual(t, h.reached["verification_started"], 400, "more if one had to leave before its last event")
 }

@@ -15,15 +15,18 @@ import (
 
 // heard is a Listener that remembers.
 type heard struct {
-	reached map[string]int // by stage
-	resumed int
-	ended   []*Ended
-	early   int
+	reached       map[string]int // by stage
+	resumed       int
+	reinitialized int
+	ended         []*Ended
+	early         int
 }
 
 func (h *heard) Reached(stage, _ string, _ time.Time) { h.reached[stage]++ }
 
-func (h *heard) Resumed(Outcome, string, string, time.Time) { h.resumed++ }
+func (h *heard) Resumed(End, string, time.Time) { h.resumed++ }
+
+func (h *heard) Reinitialized() { h.reinitialized++ }
 
 func (h *heard) Ended(e *Ended, early bool, _ time.Time) {
 	h.ended = append(h.ended, e)
@@ -44,9 +47,9 @@ func newHeard() *heard {
 }
 
 // funnelFor returns a Funnel for so many verifications, and what is heard of it.
-func funnelFor(most int) (*Funnel, *heard) {
+func funnelFor(maxVerifications int) (*Funnel, *heard) {
 	h := newHeard()
-	return NewFunnel(settings(most), h), h
+	return NewFunnel(settings(maxVerifications), h), h
 }
 
 // idOf returns an identity of its own for each number, which has no order that could matter.
@@ -65,10 +68,10 @@ func scored(e *Event, score float64) *Event {
 	return e
 }
 
-func stagesOf(steps []Step) []string {
-	stages := make([]string, len(steps))
-	for i := range steps {
-		stages[i] = steps[i].Stage
+func stagesOf(trail []Entry) []string {
+	stages := make([]string, len(trail))
+	for i := range trail {
+		stages[i] = trail[i].Stage
 	}
 	return stages
 }

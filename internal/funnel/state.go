@@ -18,27 +18,61 @@ import (
 
 // Header is what of a Funnel is kept over a restart beside its chunks. It can be written as JSON.
 type Header struct {
-	Chunks int       `json:"chunks"`
+	Chunks int       `json:"chunks"` // those with the numbers below are stored
 	Stages []string  `json:"stages"` // by number
 	Now    time.Time `json:"now"`    // of its own clock
 }
 
-// Changed returns the numbers of the chunks that have changed since they were written last, and the header that goes
-// with them. Verifications may change on: what has changed by the time when a chunk is encoded is in it.
-func (f *Funnel) Changed() ([]int, Header) {
+// Save hands over for storage what has changed since it was last saved: first each changed chunk to add, then the header
+// to write, which has to store them all at once. If write fails or panics, the chunks count as not saved. The Funnel is
+// locked only while one chunk is encoded, so what changes meanwhile may be in a chunk or come with the next Save; the
+// header is read last and knows all the stages that are in the chunks. One Save at a time.
+func (f *Funnel) Save(add func(chunk int, data []byte), write func(h Header) error) error {
+	chunks := f.changedChunks()
+	saved := false
+	defer func() {
+		if !saved {
+			f.markChanged(chunks)
+		}
+	}()
+	for _, chunk := range chunks {
+		add(chunk, f.encodeChunk(chunk))
+	}
+	if err := write(f.header()); err != nil {
+		return err
+	}
+	saved = true
+	return nil
+}
+
+func (f *Funnel) header() Header {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return Header{Chunks: len(f.table.chunks), Stages: f.stages.Names(), Now: f.now}
+}
+
+func (f *Funnel) changedChunks() []int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var chunks []int
-	for i, changed := range f.table.changed {
+	for chunk, changed := range f.table.changed {
 		if changed {
-			chunks = append(chunks, i)
+			chunks = append(chunks, chunk)
 		}
 	}
-	return chunks, Header{Chunks: len(f.table.chunks), Stages: f.stages.Names(), Now: f.now}
+	return chunks
 }
 
-// Encode returns a chunk for storage, and takes it for written. The Funnel is locked only for this one.
-func (f *Funnel) Encode(chunk int) []byte {
+func (f *Funnel) markChanged(chunks []int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, chunk := range chunks {
+		f.table.changed[chunk] = true
+	}
+}
+
+// encodeChunk returns a chunk for storage, and takes it for saved.
+func (f *Funnel) encodeChunk(chunk int) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.table.changed[chunk] = false
@@ -50,15 +84,6 @@ func (f *Funnel) Encode(chunk int) []byte {
 		}
 	}
 	return out
-}
-
-// NotWritten takes back that chunks were written.
-func (f *Funnel) NotWritten(chunks []int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, chunk := range chunks {
-		f.table.changed[chunk] = true
-	}
 }
 
 // waits returns how long a verification waits in a state.
@@ -192,20 +217,20 @@ func (r *restorer) verification(s slot, d *decoder) bool {
 	reached := d.uint64()
 	v.score = math.Float64frombits(d.uint64())
 	v.events, v.ends = uint32(d.uvarint()), uint16(d.uvarint())
-	for range min(d.uvarint(), maxSteps) {
+	for range min(d.uvarint(), maxEntries) {
 		r.reachBeyond(s, d.uint64())
 	}
-	steps, ok := kept.steps(r.scratch[:0])
+	entries, ok := kept.entries(r.scratch[:0])
 	v.state = state(flags &^ timedBit)
 	v.timed = flags&timedBit != 0
-	valid := !d.bad && ok && key != "" && len(key) <= math.MaxUint16 && len(steps) > 0 && len(steps) <= maxSteps && v.state < states
+	valid := !d.bad && ok && key != "" && len(key) <= math.MaxUint16 && len(entries) > 0 && len(entries) <= maxEntries && v.state < states
 	if !valid || r.byKey.find(&r.table, key) != 0 {
 		return false
 	}
 	v.text, v.keyLen = key+externalID, uint16(len(key))
 	v.tracker = unique.Make(tracker)
-	v.trail = r.trail(kept, steps)
-	v.last = steps[len(steps)-1].stage
+	v.trail = r.trail(kept, entries)
+	v.last = entries[len(entries)-1].stage
 	v.due = received + int64(r.waits(v.state))
 	for stage, number := range r.numbers {
 		if reached&(1<<stage) != 0 && number != cardinality.OtherNumber {
@@ -217,19 +242,19 @@ func (r *restorer) verification(s slot, d *decoder) bool {
 	return true
 }
 
-// trail gives steps their numbers of today, in the order that those make.
-func (r *restorer) trail(kept trail, steps []step) trail {
+// trail gives entries their numbers of today, in the order that those make.
+func (r *restorer) trail(kept trail, entries []entry) trail {
 	changed := false
-	for i := range steps {
-		number := r.numbers[steps[i].stage]
-		changed = changed || number != steps[i].stage
-		steps[i].stage = number
+	for i := range entries {
+		number := r.numbers[entries[i].stage]
+		changed = changed || number != entries[i].stage
+		entries[i].stage = number
 	}
 	if !changed {
 		return kept
 	}
-	slices.SortFunc(steps, func(a, b step) int { return a.compare(&b) })
-	return newTrail(steps)
+	slices.SortFunc(entries, func(a, b entry) int { return a.compare(&b) })
+	return newTrail(entries)
 }
 
 // queue puts all in their order, and finds the places that are free.
@@ -240,7 +265,7 @@ func (r *restorer) queue() {
 		for _, s := range slots {
 			r.byState[in].push(&r.table, s)
 			if state(in) != ended {
-				r.countActive(r.table.at(s).last, 1)
+				r.countActive(r.table.at(s), 1)
 			}
 		}
 		all = append(all, slots...)

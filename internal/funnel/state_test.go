@@ -28,13 +28,19 @@ func (k *kept) read(chunk int) ([]byte, error) {
 	return k.chunks[chunk], nil
 }
 
-// keep stores what has changed.
-func (k *kept) keep(f *Funnel) {
-	changed, header := f.Changed()
-	k.header = header
-	for _, chunk := range changed {
-		k.chunks[chunk] = f.Encode(chunk)
+// keep stores what has changed, and returns which chunks those are.
+func (k *kept) keep(f *Funnel) (changed []int) {
+	err := f.Save(func(chunk int, data []byte) {
+		changed = append(changed, chunk)
+		k.chunks[chunk] = data
+	}, func(h Header) error {
+		k.header = h
+		return nil
+	})
+	if err != nil {
+		panic(err)
 	}
+	return changed
 }
 
 func keepAll(f *Funnel) *kept {
@@ -64,7 +70,7 @@ func TestRestoreGoesOn(t *testing.T) {
 	stopped := start.Add(30*time.Minute + time.Second)
 	again, h := restored(t, keepAll(f), settings(10), stopped.Add(time.Hour))
 	assert.Equal(t, 3, again.Len())
-	assert.Equal(t, map[string]int64{"liveness_failed": 1}, again.Active())
+	assert.Equal(t, map[ActiveKey]int64{{LastStage: "liveness_failed"}: 1}, again.Active())
 	assert.Equal(t, Duplicate, again.Observe(e, stopped.Add(time.Hour)))
 	assert.Equal(t, Straggler, again.Observe(at(0, "ver_3", "verification_started"), stopped.Add(time.Hour)))
 	assert.Equal(t, New, again.Observe(at(9, "ver_3", "liveness_started"), stopped.Add(time.Hour)))
@@ -96,25 +102,21 @@ func TestOnlyChangedChunks(t *testing.T) {
 	}
 	k := keepAll(f)
 	assert.Len(t, k.chunks, 3)
-	changed, _ := f.Changed()
-	assert.Empty(t, changed)
+	assert.Empty(t, k.keep(f))
 
 	f.Observe(at(3_000, "ver_2999", "liveness_started"), start)
 	f.Observe(at(0, "ver_0", "verification_started"), start) // a duplicate
-	changed, _ = f.Changed()
-	assert.Equal(t, []int{2}, changed)
-	k.keep(f)
-	f.NotWritten(changed)
-	changed, _ = f.Changed()
-	assert.Equal(t, []int{2}, changed)
+	full := errors.New("full")
+	require.ErrorIs(t, f.Save(func(int, []byte) {}, func(Header) error { return full }), full)
+	assert.Panics(t, func() { _ = f.Save(func(int, []byte) {}, func(Header) error { panic("damaged") }) })
+	assert.Equal(t, []int{2}, k.keep(f), "it has not been written")
+	assert.Empty(t, k.keep(f))
 
 	again, _ := restored(t, k, settings(10_000), start)
 	assert.Equal(t, 3_000, again.Len())
 	for _, what := range []string{"all end", "all are forgotten"} {
-		k.keep(f)
 		f.Advance(start.Add(map[string]time.Duration{"all end": time.Hour, "all are forgotten": 24 * time.Hour}[what]))
-		changed, _ = f.Changed()
-		assert.Equal(t, []int{0, 1, 2}, changed, what)
+		assert.Equal(t, []int{0, 1, 2}, k.keep(f), what)
 	}
 }
 
@@ -131,7 +133,7 @@ func TestPlacesAreUsedAgain(t *testing.T) {
 	}
 	assert.Equal(t, 2_000, again.Len())
 	assert.Len(t, again.table.chunks, 2)
-	assert.Equal(t, map[string]int64{"verification_started": 2_000}, again.Active())
+	assert.Equal(t, map[ActiveKey]int64{{LastStage: "verification_started"}: 2_000}, again.Active())
 }
 
 // TestOtherTimes restores with times that have been changed meanwhile.
@@ -213,7 +215,7 @@ func TestStageIsDocumented(t *testing.T) {
 	assert.Empty(t, h.reached, "it was reached before")
 	again.Advance(start.Add(time.Hour))
 	e := h.lastEnd(t)
-	assert.Equal(t, []string{"verification_started", "face_collision", "another", "face_collision"}, stagesOf(e.Steps))
+	assert.Equal(t, []string{"verification_started", "face_collision", "another", "face_collision"}, stagesOf(e.Trail))
 	assert.Equal(t, DropOff, e.Outcome)
 }
 
@@ -285,7 +287,7 @@ func TestWrongChunks(t *testing.T) {
 		"without a key":       {chunkOf(1, func(v *verification) { v.text, v.keyLen = "", 0 }), false},
 		"without events":      {chunkOf(1, func(v *verification) { v.trail = "" }), false},
 		"a damaged trail":     {chunkOf(1, func(v *verification) { v.trail = v.trail[:5] }), false},
-		"more than is kept":   {chunkOf(1, func(v *verification) { v.trail = newTrail(make([]step, maxSteps+1)) }), false},
+		"more than is kept":   {chunkOf(1, func(v *verification) { v.trail = newTrail(make([]entry, maxEntries+1)) }), false},
 		"no such state":       {chunkOf(1, func(v *verification) { v.state = states }), false},
 		"two in one place":    {append(chunkOf(1, nothing), chunkOf(1, func(v *verification) { v.text = "ver_2" })...), false},
 		"one in two places":   {append(chunkOf(1, nothing), chunkOf(2, nothing)...), false},
@@ -294,7 +296,7 @@ func TestWrongChunks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, _ := funnelFor(10)
-			_, header := NewFunnel(settings(1), nobody{}).Changed()
+			header := NewFunnel(settings(1), nobody{}).header()
 			header.Chunks, header.Now = 1, start
 			err := f.Restore(&header, func(int) ([]byte, error) { return tt.data, nil }, start)
 			if tt.ok {
@@ -334,8 +336,7 @@ func TestRestoredAgain(t *testing.T) {
 	k := keepAll(f)
 
 	f, _ = restored(t, k, settings(10), start.Add(time.Hour))
-	changed, _ := f.Changed()
-	assert.Empty(t, changed, "all that was stored is as it was")
+	assert.Empty(t, k.keep(f), "all that was stored is as it was")
 	f.Advance(start.Add(time.Hour + 20*time.Minute))
 	k.keep(f)
 

@@ -27,7 +27,7 @@ type verification struct {
 	first   int64 // receipt of the first event, in nanoseconds since 1970
 	due     int64 // when it ends, unless something comes
 	reached uint64
-	score   float64 // the last known; a step says whether there is one
+	score   float64 // the last known; a entry says whether there is one
 	links   [linkKinds]links
 	events  uint32
 	// sameHash is for the index.
@@ -35,7 +35,7 @@ type verification struct {
 	keyLen   uint16
 	ends     uint16
 	state    state
-	last     uint8 // stage of the last step
+	last     uint8 // stage of the last entry
 	timed    bool  // the time to its completion has been given
 }
 
@@ -73,8 +73,8 @@ func (t *table) change(s slot) {
 	t.changed[s/chunkSize] = true
 }
 
-// take returns a place that is free.
-func (t *table) take() slot {
+// allocate returns a place that is free.
+func (t *table) allocate() slot {
 	if len(t.free) == 0 {
 		t.grow()
 	}

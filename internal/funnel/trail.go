@@ -13,8 +13,8 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
 
-// step is one event of a verification.
-type step struct {
+// entry is one event of a verification.
+type entry struct {
 	at    uint64 // nanoseconds since 1970
 	id    event.ID
 	stage uint8 // its number
@@ -23,14 +23,34 @@ type step struct {
 	scored bool // the last known score came with it
 }
 
-// documented is how many stages VerifyYou documents, completed the number of the one that ends the flow.
+// documented is how many stages VerifyYou documents; the others are the numbers of some of them.
 var (
-	documented = uint8(len(event.Stages()))
-	completed  = uint8(slices.Index(event.Stages(), "verification_completed"))
+	documented      = uint8(len(event.Stages()))
+	livenessStarted = numberOf("liveness_started")
+	completed       = numberOf("verification_completed")
 )
 
-// compare orders steps by time, on a tie by VerifyYou's table, undocumented stages last, then by identity.
-func (s *step) compare(o *step) int {
+func numberOf(stage string) uint8 {
+	return uint8(slices.Index(event.Stages(), stage))
+}
+
+// dropOffs are the numbers of the drop-off stages.
+var dropOffs = func() []uint8 {
+	var numbers []uint8
+	for _, stage := range event.Stages() {
+		if event.OutcomeOf(stage) == event.DropOff {
+			numbers = append(numbers, numberOf(stage))
+		}
+	}
+	return numbers
+}()
+
+func isDropOff(stage uint8) bool {
+	return slices.Contains(dropOffs, stage)
+}
+
+// compare orders entries by time, on a tie by VerifyYou's table, undocumented stages last, then by identity.
+func (s *entry) compare(o *entry) int {
 	return cmp.Or(
 		cmp.Compare(s.at, o.at),
 		cmp.Compare(min(s.stage, documented), min(o.stage, documented)),
@@ -38,8 +58,8 @@ func (s *step) compare(o *step) int {
 	)
 }
 
-// trail is the steps of a verification in order, written so that they take little memory: a million verifications are
-// followed. A step is its stage and flags in one byte, its identity, and the microseconds since the step before it, with
+// trail is the entries of a verification in order, written so that they take little memory: a million verifications are
+// followed. A entry is its stage and flags in one byte, its identity, and the microseconds since the entry before it, with
 // the nanoseconds beyond them only where there are any.
 type trail string
 
@@ -49,12 +69,12 @@ const (
 	scoredFlag = 1 << 7
 )
 
-func newTrail(steps []step) trail {
+func newTrail(entries []entry) trail {
 	var scratch [512]byte
 	out := scratch[:0]
 	var before uint64
-	for i := range steps {
-		s := &steps[i]
+	for i := range entries {
+		s := &entries[i]
 		out = append(out, s.tag())
 		out = append(out, s.id[:]...)
 		out = appendTime(out, s.at-before)
@@ -63,7 +83,7 @@ func newTrail(steps []step) trail {
 	return trail(out)
 }
 
-func (s *step) tag() byte {
+func (s *entry) tag() byte {
 	tag := s.stage
 	if s.timed {
 		tag |= timedFlag
@@ -83,8 +103,8 @@ func appendTime(out []byte, nanos uint64) []byte {
 	return binary.AppendUvarint(binary.AppendUvarint(out, micros*2+1), rest)
 }
 
-// steps appends the steps of a trail to others. It reports false if the trail is damaged.
-func (t trail) steps(to []step) ([]step, bool) {
+// entries appends the entries of a trail to others. It reports false if the trail is damaged.
+func (t trail) entries(to []entry) ([]entry, bool) {
 	var at uint64
 	in := trailReader{rest: t}
 	for len(in.rest) > 0 {
@@ -94,7 +114,7 @@ func (t trail) steps(to []step) ([]step, bool) {
 		if in.bad {
 			return to, false
 		}
-		s := step{at: at, stage: tag[0] & stageBits, timed: tag[0]&timedFlag != 0, scored: tag[0]&scoredFlag != 0}
+		s := entry{at: at, stage: tag[0] & stageBits, timed: tag[0]&timedFlag != 0, scored: tag[0]&scoredFlag != 0}
 		copy(s.id[:], id)
 		to = append(to, s)
 	}
@@ -141,40 +161,40 @@ func (r *trailReader) uvarint() uint64 {
 	return 0
 }
 
-func contains(steps []step, id event.ID) bool {
-	return slices.ContainsFunc(steps, func(s step) bool { return s.id == id })
+func contains(entries []entry, id event.ID) bool {
+	return slices.ContainsFunc(entries, func(s entry) bool { return s.id == id })
 }
 
-func indexOfStage(steps []step, stage uint8) int {
-	return slices.IndexFunc(steps, func(s step) bool { return s.stage == stage })
+func indexOfStage(entries []entry, stage uint8) int {
+	return slices.IndexFunc(entries, func(s entry) bool { return s.stage == stage })
 }
 
-// maxSteps is how many events of a verification are kept.
-const maxSteps = 256
+// maxEntries is how many events of a verification are kept.
+const maxEntries = 256
 
-// insert adds a step in its place. Where there is no room, only one that is the first completion or the last of all
+// insert adds a entry in its place. Where there is no room, only one that is the first completion or the last of all
 // gets in; it reports whether it did.
-func insert(steps []step, s step) ([]step, bool) {
-	place, _ := slices.BinarySearchFunc(steps, s, func(a, b step) int { return a.compare(&b) })
-	if len(steps) >= maxSteps {
-		if place < len(steps) && (s.stage != completed || indexOfStage(steps, completed) >= 0) {
-			return steps, false
+func insert(entries []entry, s entry) ([]entry, bool) {
+	place, _ := slices.BinarySearchFunc(entries, s, func(a, b entry) int { return a.compare(&b) })
+	if len(entries) >= maxEntries {
+		if place < len(entries) && (s.stage != completed || indexOfStage(entries, completed) >= 0) {
+			return entries, false
 		}
-		leaves := expendable(steps)
-		steps = slices.Delete(steps, leaves, leaves+1)
+		leaves := expendable(entries)
+		entries = slices.Delete(entries, leaves, leaves+1)
 		if leaves < place {
 			place--
 		}
 	}
-	return slices.Insert(steps, place, s), true
+	return slices.Insert(entries, place, s), true
 }
 
-// expendable returns the latest step that is neither the last nor the first completion, and bears no mark.
-func expendable(steps []step) int {
-	completion := indexOfStage(steps, completed)
-	leaves := len(steps) - 2
-	for leaves == completion || steps[leaves].timed || steps[leaves].scored {
-		leaves-- // there are more steps than there can be marks
+// expendable returns the latest entry that is neither the last nor the first completion, and bears no mark.
+func expendable(entries []entry) int {
+	completion := indexOfStage(entries, completed)
+	leaves := len(entries) - 2
+	for leaves == completion || entries[leaves].timed || entries[leaves].scored {
+		leaves-- // there are more entries than there can be marks
 	}
 	return leaves
 }

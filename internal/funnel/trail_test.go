@@ -16,7 +16,7 @@ import (
 )
 
 func TestTrail(t *testing.T) {
-	for name, steps := range map[string][]step{
+	for name, entries := range map[string][]entry{
 		"empty":        nil,
 		"one":          {{at: 1_780_000_000_123_456_000, id: idOf(1), stage: 3}},
 		"no time":      {{at: 0, id: idOf(1)}, {at: 0, id: idOf(2)}},
@@ -26,44 +26,44 @@ func TestTrail(t *testing.T) {
 		"other stages": {{at: 5, id: event.ID{0xff}, stage: 41}, {at: 5, id: event.ID{0xff, 1}, stage: cardinality.OtherNumber}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, ok := newTrail(steps).steps(nil)
+			got, ok := newTrail(entries).entries(nil)
 			assert.True(t, ok)
-			assert.Equal(t, steps, got)
+			assert.Equal(t, entries, got)
 		})
 	}
 }
 
 func TestDamagedTrail(t *testing.T) {
-	whole := newTrail([]step{{at: 1_780_000_000_123_456_789, id: idOf(1)}})
+	whole := newTrail([]entry{{at: 1_780_000_000_123_456_789, id: idOf(1)}})
 	for length := 1; length < len(whole); length++ {
-		_, ok := whole[:length].steps(nil)
+		_, ok := whole[:length].entries(nil)
 		assert.False(t, ok, "%d of %d bytes", length, len(whole))
 	}
 	endless := make([]byte, 17, 64)
 	for range 20 {
 		endless = append(endless, 0xff)
 	}
-	_, ok := trail(endless).steps(nil)
+	_, ok := trail(endless).entries(nil)
 	assert.False(t, ok, "a time of more than 64 bits")
 }
 
 func FuzzTrail(f *testing.F) {
-	f.Add([]byte(newTrail([]step{{at: 1_780_000_000_123_456_789, id: idOf(1), stage: 4, scored: true}, {at: 1_780_000_001_000_000_000, id: idOf(2)}})))
+	f.Add([]byte(newTrail([]entry{{at: 1_780_000_000_123_456_789, id: idOf(1), stage: 4, scored: true}, {at: 1_780_000_001_000_000_000, id: idOf(2)}})))
 	f.Add([]byte{0})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		steps, ok := trail(data).steps(nil)
+		entries, ok := trail(data).entries(nil)
 		if !ok {
 			return
 		}
-		again, ok := newTrail(steps).steps(nil)
+		again, ok := newTrail(entries).entries(nil)
 		assert.True(t, ok)
-		assert.Equal(t, steps, again)
+		assert.Equal(t, entries, again)
 	})
 }
 
-func TestOrderOfSteps(t *testing.T) {
+func TestOrderOfEntries(t *testing.T) {
 	unknown, unknownToo := documented, documented+7
-	inOrder := []step{
+	inOrder := []entry{
 		{at: 1, stage: completed},
 		{at: 2, stage: 0, id: event.ID{9}},
 		{at: 2, stage: 1, id: event.ID{1}},
@@ -97,10 +97,10 @@ func TestManyEvents(t *testing.T) {
 	e := h.lastEnd(t)
 	assert.Equal(t, events+1, e.Events)
 	assert.Equal(t, Completed, e.Outcome)
-	require.Len(t, e.Steps, maxSteps)
-	assert.Equal(t, at(0, "", "").At, e.Steps[0].At)
-	assert.Equal(t, at(maxSteps-4, "", "").At, e.Steps[maxSteps-4].At)
-	assert.Contains(t, stagesOf(e.Steps), "verification_completed")
+	require.Len(t, e.Trail, maxEntries)
+	assert.Equal(t, at(0, "", "").At, e.Trail[0].At)
+	assert.Equal(t, at(maxEntries-4, "", "").At, e.Trail[maxEntries-4].At)
+	assert.Contains(t, stagesOf(e.Trail), "verification_completed")
 	assert.Equal(t, "face_collision", e.LastStage())
 	assert.Equal(t, event.Number[float64]{Value: 5_000, Valid: true}, e.Duration)
 	assert.Equal(t, map[string]int{"liveness_started": 1, "verification_completed": 1, "face_collision": 1}, h.reached)
@@ -118,22 +118,22 @@ func TestManyEventsBackwards(t *testing.T) {
 	f.Advance(start.Add(time.Hour))
 	e := h.lastEnd(t)
 	assert.Equal(t, events+1, e.Events)
-	assert.Len(t, e.Steps, maxSteps)
+	assert.Len(t, e.Trail, maxEntries)
 	assert.Equal(t, Completed, e.Outcome)
-	assert.Equal(t, "verification_completed", e.Steps[0].Stage)
+	assert.Equal(t, "verification_completed", e.Trail[0].Stage)
 	assert.Equal(t, "face_collision", e.LastStage())
 }
 
 // TestScoreOfManyEvents shows that the last known score is that of an event which is kept, and stays.
 func TestScoreOfManyEvents(t *testing.T) {
 	f, h := funnelFor(10)
-	for n := range maxSteps {
+	for n := range maxEntries {
 		f.Observe(at(n, "ver_1", "liveness_started"), start)
 	}
-	f.Observe(scored(at(maxSteps, "ver_1", "liveness_started"), 0.7), start)
-	f.Observe(at(2*maxSteps, "ver_1", "liveness_started"), start)
-	f.Observe(scored(at(2*maxSteps-1, "ver_1", "liveness_passed"), 0.8), start) // only counted
-	f.Observe(at(2*maxSteps+1, "ver_1", "liveness_started"), start)
+	f.Observe(scored(at(maxEntries, "ver_1", "liveness_started"), 0.7), start)
+	f.Observe(at(2*maxEntries, "ver_1", "liveness_started"), start)
+	f.Observe(scored(at(2*maxEntries-1, "ver_1", "liveness_passed"), 0.8), start) // only counted
+	f.Observe(at(2*maxEntries+1, "ver_1", "liveness_started"), start)
 	f.Advance(start.Add(time.Hour))
 	assert.Equal(t, event.Number[float64]{Value: 0.7, Valid: true}, h.lastEnd(t).TrustScore)
 }
@@ -141,15 +141,15 @@ func TestScoreOfManyEvents(t *testing.T) {
 // TestStageTimeOfManyEvents shows that a stage's time is given once although its event has to leave.
 func TestStageTimeOfManyEvents(t *testing.T) {
 	f, h := funnelFor(10)
-	for n := range maxSteps - 2 {
+	for n := range maxEntries - 2 {
 		f.Observe(at(n, "ver_1", "liveness_started"), start)
 	}
-	f.Observe(at(maxSteps, "ver_1", "liveness_failed"), start)
-	f.Observe(at(maxSteps+1, "ver_1", "liveness_started"), start)
+	f.Observe(at(maxEntries, "ver_1", "liveness_failed"), start)
+	f.Observe(at(maxEntries+1, "ver_1", "liveness_started"), start)
 	f.Advance(start.Add(time.Hour))
 	assert.Equal(t, []StageTime{{Stage: "liveness_failed", Seconds: 3}}, h.lastEnd(t).StageTimes)
 	for n := range 3 {
-		f.Observe(at(maxSteps+2+n, "ver_1", "liveness_failed"), start.Add(time.Hour))
+		f.Observe(at(maxEntries+2+n, "ver_1", "liveness_failed"), start.Add(time.Hour))
 	}
 	f.Advance(start.Add(2 * time.Hour))
 	assert.Equal(t, 2, h.lastEnd(t).Number)
