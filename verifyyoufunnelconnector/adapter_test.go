@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
@@ -42,6 +43,7 @@ type adapter struct {
 	refused []pipeline.Signal
 	refusal error // of those; nil is one that is not for good
 
+	process   string // what the Collector calls itself: another at each start
 	telemetry *componenttest.Telemetry
 	outputs   []*output
 
@@ -95,6 +97,8 @@ func (a *adapter) start() {
 	set := connectortest.NewNopSettings(metadata.Type)
 	set.ID = ownID
 	set.TelemetrySettings = a.telemetry.NewTelemetrySettings()
+	a.process = uuid.NewString()
+	set.Resource.Attributes().PutStr("service.instance.id", a.process)
 	var core zapcore.Core
 	core, a.logged = observer.New(zap.InfoLevel)
 	set.Logger = zap.New(core)

@@ -44,12 +44,10 @@ func chunkKey(chunk int) string {
 // restore goes on where the connector ended that used the same storage. What is stored and cannot be used is reported,
 // and the connector starts with an empty state.
 func (c *funnelConnector) restore(ctx context.Context, host component.Host) error {
-	id, err := instance.ID(c.settings.ID.String())
-	if err != nil {
-		return err
-	}
+	id := instance.InCollector(c.settings.Resource, c.settings.ID)
 	c.reset(id)
 	owner := state.Owner{Host: host, Logger: c.settings.Logger, Kind: component.KindConnector, ID: c.settings.ID, Extension: c.cfg.Storage}
+	var err error
 	c.state.store, err = owner.Resume(ctx, func(store *state.Store) error { return c.load(ctx, store) }, func() { c.reset(id) })
 	return err
 }

@@ -21,6 +21,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/zap"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/instance"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/state/statetest"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
 )
@@ -55,6 +56,22 @@ func TestInstanceIDIsKept(t *testing.T) {
 		assert.Equal(t, map[string]any{"service.name": "verifyyou", "service.instance.id": "another host's"}, resource)
 	}
 	assert.NotEqual(t, "another host's", connect(t).outputs[0].state.instanceID)
+}
+
+// TestInstanceIDWithoutStorage is not that of another process with the same configuration on the same host, nor of the
+// same connector in its life before.
+func TestInstanceIDWithoutStorage(t *testing.T) {
+	id := func(a *adapter) any { return a.resources()[0]["service.instance.id"] }
+	one, two := connect(t), connect(t)
+	assert.NotEqual(t, id(one), id(two))
+	collector := pcommon.NewResource()
+	collector.Attributes().PutStr("service.instance.id", one.process)
+	assert.Equal(t, instance.InCollector(collector, ownID), id(one))
+	before := id(one)
+	one.restart(after(1), after(2))
+	one.metrics = nil
+	one.flushAt(3)
+	assert.NotEqual(t, before, id(one))
 }
 
 // TestKill starts on what a disk had when the process was killed: no series goes on below what was exported, and what
