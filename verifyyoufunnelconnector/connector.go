@@ -35,8 +35,8 @@ type funnelConnector struct {
 	resource  pcommon.Resource
 	funnel    *funnel.Funnel
 	metrics   *metrics
-	traces    outbox
-	summaries outbox
+	traces    *outbox
+	summaries *outbox
 	state     persistence
 	telemetry *telemetry
 	now       func() time.Time
@@ -55,9 +55,10 @@ func newConnector(set connector.Settings, cfg *Config) (*funnelConnector, error)
 	}
 	c := &funnelConnector{
 		cfg: cfg, settings: set, scope: version.Scope(metadata.ScopeName), telemetry: tel, now: time.Now,
-		traces:    newOutbox(tel.countDroppedTraces),
-		summaries: newOutbox(tel.countDroppedSummaries),
+		traces:    newOutbox("traces", deadlineOf(cfg.MetricsFlushInterval), tel.countDroppedTraces),
+		summaries: newOutbox("summaries", deadlineOf(cfg.MetricsFlushInterval), tel.countDroppedSummaries),
 	}
+	c.traces.pack, c.summaries.pack = c.packTraces, c.packSummaries
 	c.stopping, c.stop = context.WithCancel(context.Background())
 	return c, nil
 }
@@ -96,6 +97,7 @@ func (o *output) Shutdown(ctx context.Context) (err error) {
 		funnels.remove(o.cfg)
 		o.stop()
 		err = o.end(ctx)
+		o.dropUnsent()
 		o.telemetry.Shutdown()
 	})
 	return err

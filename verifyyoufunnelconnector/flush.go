@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/funnel"
 )
 
 // errPanic is a panic of what comes after the connector.
@@ -77,25 +75,9 @@ func (c *funnelConnector) sendMetrics(ctx context.Context, last bool) error {
 	return nil
 }
 
-func (c *funnelConnector) sendTraces(ctx context.Context) error {
-	err := c.traces.send(ctx, func(all []*funnel.Ended) error {
-		return c.guard(func() error { return c.nextTraces.ConsumeTraces(ctx, c.newTraces(all)) })
-	})
-	if err != nil {
-		return fmt.Errorf("traces: %w", err)
-	}
-	return nil
-}
+func (c *funnelConnector) sendTraces(ctx context.Context) error { return c.traces.send(ctx) }
 
-func (c *funnelConnector) sendSummaries(ctx context.Context) error {
-	err := c.summaries.send(ctx, func(all []*funnel.Ended) error {
-		return c.guard(func() error { return c.nextLogs.ConsumeLogs(ctx, c.newSummaries(all)) })
-	})
-	if err != nil {
-		return fmt.Errorf("summaries: %w", err)
-	}
-	return nil
-}
+func (c *funnelConnector) sendSummaries(ctx context.Context) error { return c.summaries.send(ctx) }
 
 // guard makes a panic an error, so that it ends one flush and not the Collector.
 func (c *funnelConnector) guard(consume func() error) (err error) {

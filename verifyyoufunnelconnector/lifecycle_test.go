@@ -244,8 +244,8 @@ func TestOneOutput(t *testing.T) {
 		assert.Equal(t, signal == pipeline.SignalMetrics, len(got.ended) > 0)
 		assert.Equal(t, signal == pipeline.SignalTraces, len(got.spans) > 0)
 		assert.Equal(t, signal == pipeline.SignalLogs, len(got.summaries) > 0)
-		assert.Empty(t, a.outputs[0].traces.pending, "nothing is kept that nobody wants")
-		assert.Empty(t, a.outputs[0].summaries.pending)
+		assert.Empty(t, a.outputs[0].traces.waiting, "nothing is kept that nobody wants")
+		assert.Empty(t, a.outputs[0].summaries.waiting)
 	}
 }
 

@@ -15,21 +15,6 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 )
 
-// newSummaries makes a log record of each end.
-func (c *funnelConnector) newSummaries(all []*funnel.Ended) plog.Logs {
-	ld := plog.NewLogs()
-	rl := ld.ResourceLogs().AppendEmpty()
-	c.resource.CopyTo(rl.Resource())
-	sl := rl.ScopeLogs().AppendEmpty()
-	c.scope.CopyTo(sl.Scope())
-	sl.LogRecords().EnsureCapacity(len(all))
-	now := pcommon.NewTimestampFromTime(c.now())
-	for _, e := range all {
-		c.summarize(e, now, sl.LogRecords().AppendEmpty())
-	}
-	return ld
-}
-
 // summaryID identifies a summary by key and number of the end, and by the first event: a verification that is forgotten
 // and begins anew counts its ends from 1 again.
 func summaryID(e *funnel.Ended) (id event.ID) {
@@ -38,6 +23,7 @@ func summaryID(e *funnel.Ended) (id event.ID) {
 	return id
 }
 
+// summarize makes the log record of an end.
 func (c *funnelConnector) summarize(e *funnel.Ended, now pcommon.Timestamp, to plog.LogRecord) {
 	to.SetEventName(semconv.EventVerificationSummary)
 	to.SetTimestamp(pcommon.Timestamp(e.Trail[len(e.Trail)-1].At))

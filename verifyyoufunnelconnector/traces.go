@@ -14,21 +14,9 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/verificationkey"
 )
 
-// newTraces makes a trace of each end. Its ids come from the key and from the identities of the events, so that an end
-// that is sent again is the same trace.
-func (c *funnelConnector) newTraces(all []*funnel.Ended) ptrace.Traces {
-	td := ptrace.NewTraces()
-	rs := td.ResourceSpans().AppendEmpty()
-	c.resource.CopyTo(rs.Resource())
-	ss := rs.ScopeSpans().AppendEmpty()
-	c.scope.CopyTo(ss.Scope())
-	for _, e := range all {
-		c.addTrace(ss.Spans(), e)
-	}
-	return td
-}
-
-func (c *funnelConnector) addTrace(spans ptrace.SpanSlice, e *funnel.Ended) {
+// newSpans makes the trace of an end.
+func (c *funnelConnector) newSpans(e *funnel.Ended) ptrace.SpanSlice {
+	spans := ptrace.NewSpanSlice()
 	traceID := verificationkey.TraceID(e.Key)
 	root := spans.AppendEmpty()
 	root.SetTraceID(traceID)
@@ -51,6 +39,7 @@ func (c *funnelConnector) addTrace(spans ptrace.SpanSlice, e *funnel.Ended) {
 		span.Attributes().PutStr(semconv.AttrLogRecordUID, entry.ID.String())
 		before = entry.At
 	}
+	return spans
 }
 
 func spanID(key, of string) (id pcommon.SpanID) {
