@@ -5,6 +5,7 @@ package verifyyoureceiver
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -14,6 +15,7 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/record"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/version"
 )
 
@@ -27,20 +29,21 @@ func (r *verifyyouReceiver) newCounters(resource pcommon.Resource) *counters.Eve
 	if r.nextMetrics == nil || !events.Enabled {
 		return nil
 	}
-	attributes := make([]string, len(events.EnabledAttributes))
-	for i, a := range events.EnabledAttributes {
-		attributes[i] = string(a)
-	}
-	return counters.NewEvents(counters.Settings{
-		Name:        metadata.MetricsInfo.VerifyyouEvents.Name,
-		Description: "Number of distinct verification events that came.",
-		Unit:        "{event}",
+	return counters.NewEvents(counters.SetSettings{
+		Logger:      r.settings.Logger,
 		Resource:    resource,
 		Scope:       version.Scope(metadata.ScopeName),
-		Attributes:  attributes,
 		Delta:       r.cfg.IsDelta(),
 		MaxTrackers: r.cfg.MaxExternalTrackers,
 		Trackers:    r.cfg.ExternalTrackers,
+	}, counters.Definition{
+		Name:        metadata.MetricsInfo.VerifyyouEvents.Name,
+		Description: "Number of distinct verification events that came.",
+		Unit:        "{event}",
+		Stage:       counters.Enabled(events.EnabledAttributes, semconv.AttrStage),
+		Outcome:     counters.Enabled(events.EnabledAttributes, semconv.AttrOutcome),
+		Tracker:     counters.Enabled(events.EnabledAttributes, semconv.AttrExternalTracker),
+		Step:        counters.Enabled(events.EnabledAttributes, semconv.AttrStep),
 	}, r.now())
 }
 
@@ -71,16 +74,19 @@ func (r *verifyyouReceiver) flush(ctx context.Context, last bool) error {
 	if err := r.save(ctx, export); err != nil {
 		return err
 	}
+	var refused error
 	if export.Metrics.DataPointCount() > 0 {
-		if err := r.consumeMetrics(ctx, export.Metrics); err != nil {
-			return err
-		}
+		refused = r.consumeMetrics(ctx, export.Metrics)
 	}
-	export.Commit()
-	if r.cfg.IsDelta() {
-		return r.save(ctx, export) // or a crash would send the deltas again
+	if refused == nil {
+		export.Commit()
+	} else {
+		export.Rollback()
 	}
-	return nil
+	if last || refused == nil && r.cfg.IsDelta() {
+		return errors.Join(refused, r.save(ctx, export)) // see counters.Export
+	}
+	return refused
 }
 
 func (r *verifyyouReceiver) consumeMetrics(ctx context.Context, md pmetric.Metrics) (err error) {

@@ -88,7 +88,7 @@ func (t *telemetry) recordDelay(ctx context.Context, delay time.Duration) {
 	t.ReceiverVerifyyouDeliveryDelay.Record(ctx, max(0, delay.Seconds()))
 }
 
-func (t *telemetry) countOverflow(ctx context.Context, o counters.Overflow) {
+func (t *telemetry) countOverflow(ctx context.Context, o counters.Overflowed) {
 	if o.Stage {
 		t.ReceiverVerifyyouOverflow.Add(ctx, 1, t.stageOverflow...)
 	}

@@ -62,17 +62,20 @@ func (c *funnelConnector) sendMetrics(ctx context.Context, last bool) error {
 	if err := c.save(ctx, export); err != nil {
 		return err
 	}
+	var refused error
 	if export.Metrics.DataPointCount() > 0 {
-		err := c.guard(func() error { return c.nextMetrics.ConsumeMetrics(ctx, export.Metrics) })
-		if err != nil {
-			return fmt.Errorf("metrics: %w", err)
-		}
+		refused = c.guard(func() error { return c.nextMetrics.ConsumeMetrics(ctx, export.Metrics) })
 	}
-	export.Commit()
-	if c.cfg.IsDelta() {
-		return c.save(ctx, export) // or a crash would send the deltas again
+	if refused == nil {
+		export.Commit()
+	} else {
+		export.Rollback()
+		refused = fmt.Errorf("metrics: %w", refused)
 	}
-	return nil
+	if last || refused == nil && c.cfg.IsDelta() {
+		return errors.Join(refused, c.save(ctx, export)) // see counters.Export
+	}
+	return refused
 }
 
 func (c *funnelConnector) sendTraces(ctx context.Context) error { return c.traces.send(ctx) }

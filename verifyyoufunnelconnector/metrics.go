@@ -84,7 +84,7 @@ var (
 
 func (c *funnelConnector) newMetrics(resource pcommon.Resource) *metrics {
 	m := &metrics{Set: counters.NewSet(counters.SetSettings{
-		Resource: resource, Scope: c.scope, Delta: c.cfg.IsDelta(),
+		Logger: c.settings.Logger, Resource: resource, Scope: c.scope, Delta: c.cfg.IsDelta(),
 		MaxTrackers: c.cfg.MaxExternalTrackers, Trackers: c.cfg.ExternalTrackers,
 	}, c.now())}
 	if c.nextMetrics == nil {

@@ -15,7 +15,8 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
 
-var start = time.Date(2026, 6, 9, 17, 0, 0, 0, time.UTC)
+// start has a monotonic reading, as what a clock returns has.
+var start = time.Now()
 
 func TestStages(t *testing.T) {
 	s := NewStages()
@@ -34,7 +35,7 @@ func TestStages(t *testing.T) {
 	assert.Equal(t, OtherNumber, s.Admit(strings.Repeat("x", 64)), "there are 32 by now")
 	assert.Equal(t, Other, s.Name(OtherNumber))
 	assert.Equal(t, Other, s.AdmitName("one_more"))
-	assert.Equal(t, "unknown_7", s.AdmitName("unknown_7"), "it keeps its place")
+	assert.Equal(t, "unknown_7", s.AdmitName("unknown_7"), "keeps its place")
 	assert.Len(t, s.Names(), len(event.Stages())+MaxUnknownStages)
 	assert.Equal(t, "unknown_0", s.Names()[len(event.Stages())])
 	assert.Equal(t, strings.Repeat("x", 64), NewStages().AdmitName(strings.Repeat("x", 64)))
@@ -55,7 +56,7 @@ func TestTrackers(t *testing.T) {
 	trackers := NewTrackers(2, nil)
 	assert.Equal(t, admission{}, trackers.admitNow(""))
 	assert.Equal(t, admission{name: Other}, trackers.admitNow(strings.Repeat("x", MaxTrackerBytes+1)))
-	assert.Equal(t, admission{name: Other}, trackers.admitNow(Other), "that takes no place")
+	assert.Equal(t, admission{name: Other}, trackers.admitNow(Other), "without a place")
 	longest := strings.Repeat("x", MaxTrackerBytes)
 	assert.Equal(t, admission{longest, true}, trackers.admitNow(longest))
 	assert.Equal(t, admission{"ads", true}, trackers.admitNow("ads"))
@@ -81,12 +82,12 @@ func TestIdleTrackers(t *testing.T) {
 	trackers := NewTrackers(2, nil)
 	trackers.Admit("ads", start)
 	trackers.Admit("news", start.Add(time.Hour))
-	never := func(map[string]bool) map[string]bool { t.Error("nobody is idle"); return nil }
+	never := func(map[string]bool) map[string]bool { t.Error("no tracker is idle"); return nil }
 	trackers.EvictIdle(start.Add(trackerIdle), never)
 
 	trackers.EvictIdle(start.Add(trackerIdle+1), func(names map[string]bool) map[string]bool {
 		assert.Equal(t, map[string]bool{"ads": true}, names)
-		return nil // it has something left to say
+		return nil // it has something pending
 	})
 	assert.True(t, trackers.Holds("ads"))
 	trackers.EvictIdle(start.Add(trackerIdle+1), func(names map[string]bool) map[string]bool { return names })
@@ -125,4 +126,18 @@ func TestManyAtOnce(t *testing.T) {
 	assert.Equal(t, 5, isNew)
 	assert.Len(t, names, 6, "and the other")
 	assert.Len(t, numbers, MaxUnknownStages)
+}
+
+// TestTrackerSeenInTheFuture shows that a tracker is idle after 7 days, though its last event came while the clock was
+// ahead by a year.
+func TestTrackerSeenInTheFuture(t *testing.T) {
+	trackers := NewTrackers(2, nil)
+	trackers.Admit("ads", start.AddDate(1, 0, 0))
+	evicted := map[string]bool{}
+	evict := func(names map[string]bool) map[string]bool { evicted = names; return names }
+	trackers.EvictIdle(start, evict)
+	trackers.EvictIdle(start.Add(trackerIdle), evict)
+	assert.Empty(t, evicted)
+	trackers.EvictIdle(start.Add(trackerIdle+1), evict)
+	assert.Equal(t, map[string]bool{"ads": true}, evicted)
 }

@@ -17,15 +17,15 @@ const (
 	MaxUnknownStages = 32
 )
 
-// Stages is the limit on stages: the documented ones and the first MaxUnknownStages others get series of their own.
-// Each of them has a number, the documented ones first in VerifyYou's order. It is safe for concurrent use.
+// Stages limits the stages that get series of their own to the documented ones and the first MaxUnknownStages others.
+// Each has a number: the documented ones come first, in VerifyYou's order. It is safe for concurrent use.
 type Stages struct {
 	mu      sync.RWMutex
 	numbers map[string]int
 	names   []string
 }
 
-// NewStages returns a limit that has admitted the documented stages.
+// NewStages returns a limit with the documented stages.
 func NewStages() *Stages {
 	s := &Stages{numbers: map[string]int{}}
 	for _, name := range event.Stages() {
@@ -42,8 +42,8 @@ func (s *Stages) add(name string) {
 // OtherNumber is the number of all stages that are not admitted.
 const OtherNumber = 63
 
-// Admit returns the number of a stage, OtherNumber where it is over the limit. A stage that was not seen before takes
-// one of the free places and keeps it for good.
+// Admit returns the number of a stage, OtherNumber if it is over the limit. An unknown stage that is new is admitted if a
+// place is free, and keeps it for good.
 func (s *Stages) Admit(name string) int {
 	if number, decided := s.find(name); decided {
 		return number
@@ -51,18 +51,18 @@ func (s *Stages) Admit(name string) int {
 	return s.admit(name)
 }
 
-// find reports false if nothing has been decided about a stage yet.
+// find returns false if the stage is new and could be admitted.
 func (s *Stages) find(name string) (number int, decided bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if number, ok := s.numbers[name]; ok {
 		return number, true
 	}
-	return OtherNumber, s.refuses(name)
+	return OtherNumber, s.rejects(name)
 }
 
-// refuses reports whether a stage that has no place gets none.
-func (s *Stages) refuses(name string) bool {
+// rejects reports whether a stage that has no place cannot get one.
+func (s *Stages) rejects(name string) bool {
 	return name == Other || len(name) > maxStageBytes || len(s.names) >= len(event.Stages())+MaxUnknownStages
 }
 
@@ -70,7 +70,7 @@ func (s *Stages) admit(name string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := s.numbers[name]; !ok {
-		if s.refuses(name) { // another goroutine may have taken the last place
+		if s.rejects(name) { // another goroutine may have got the last place
 			return OtherNumber
 		}
 		s.add(name)
@@ -78,7 +78,7 @@ func (s *Stages) admit(name string) int {
 	return s.numbers[name]
 }
 
-// Name returns the name of the stage with a number, Other for OtherNumber.
+// Name returns the name of the stage with a number that Admit returned, Other for OtherNumber.
 func (s *Stages) Name(number int) string {
 	if number == OtherNumber {
 		return Other
@@ -88,7 +88,7 @@ func (s *Stages) Name(number int) string {
 	return s.names[number]
 }
 
-// AdmitName is Admit, but returns the name to count a stage under: its own or Other.
+// AdmitName does what Admit does, and returns the name to count the stage under: its own or Other.
 func (s *Stages) AdmitName(name string) string {
 	if s.Admit(name) == OtherNumber {
 		return Other
@@ -96,7 +96,7 @@ func (s *Stages) AdmitName(name string) string {
 	return name
 }
 
-// Names returns the admitted stages by number.
+// Names returns the admitted stages, in the order of their numbers.
 func (s *Stages) Names() []string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

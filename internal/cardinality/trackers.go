@@ -20,7 +20,7 @@ const MaxTrackerBytes = 256
 // trackerIdle is how long a tracker without an event keeps its place.
 const trackerIdle = 7 * 24 * time.Hour
 
-// Trackers is the limit on values of external_tracker. It is safe for concurrent use.
+// Trackers limits the values of external_tracker that get series of their own. It is safe for concurrent use.
 type Trackers struct {
 	max     int
 	allowed map[string]bool // nil: any
@@ -29,8 +29,8 @@ type Trackers struct {
 	seen map[string]*atomic.Int64 // by name, the time of the last event in nanoseconds since 1970
 }
 
-// NewTrackers returns a limit of so many values, 0 for none at all, or, where a list of them is given, of those alone,
-// however many.
+// NewTrackers returns a limit that admits the first values up to that many, 0 for none. If allowed is not empty, it
+// admits exactly those, however many.
 func NewTrackers(limit int, allowed []string) *Trackers {
 	t := &Trackers{max: limit, seen: map[string]*atomic.Int64{}}
 	if len(allowed) > 0 {
@@ -43,8 +43,8 @@ func NewTrackers(limit int, allowed []string) *Trackers {
 	return t
 }
 
-// Admit returns the name to count an event under that comes at a time: its own, Other, or none where it has none. The
-// time becomes that of the tracker's last event. It reports whether the tracker has taken a free place just now.
+// Admit returns the name to count an event under that came at now: its own, Other, or "" for an event without a tracker.
+// isNew says that the tracker was admitted by this call. now becomes the time of the tracker's last event.
 func (t *Trackers) Admit(name string, now time.Time) (admitted string, isNew bool) {
 	if name == "" {
 		return "", false
@@ -55,7 +55,7 @@ func (t *Trackers) Admit(name string, now time.Time) (admitted string, isNew boo
 	return t.admit(name, now)
 }
 
-// find reports false if nothing has been decided about a name yet.
+// find returns false if the name is new and could be admitted.
 func (t *Trackers) find(name string, now time.Time) (admitted string, decided bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -63,14 +63,14 @@ func (t *Trackers) find(name string, now time.Time) (admitted string, decided bo
 		seen.Store(now.UnixNano())
 		return name, true
 	}
-	if t.refuses(name) {
+	if t.rejects(name) {
 		return Other, true
 	}
 	return "", false
 }
 
-// refuses reports whether a name that has no place gets none.
-func (t *Trackers) refuses(name string) bool {
+// rejects reports whether a name that has no place cannot get one.
+func (t *Trackers) rejects(name string) bool {
 	return name == Other || len(name) > MaxTrackerBytes || t.allowed != nil && !t.allowed[name] || len(t.seen) >= t.max
 }
 
@@ -80,29 +80,33 @@ func (t *Trackers) admit(name string, now time.Time) (admitted string, isNew boo
 	switch {
 	case t.seen[name] != nil: // another goroutine was first
 		return name, false
-	case t.refuses(name):
+	case t.rejects(name):
 		return Other, false
 	}
 	t.place(name, now.UnixNano())
 	return name, true
 }
 
-func (t *Trackers) place(name string, seenNanos int64) {
+func (t *Trackers) place(name string, nanos int64) {
 	seen := new(atomic.Int64)
-	seen.Store(seenNanos)
+	seen.Store(nanos)
 	t.seen[name] = seen
 }
 
-// EvictIdle evicts the trackers that had no event for 7 days. It hands them to evict, which returns those that it has
-// really evicted: they have no series any more. evict is called with the lock held and must not call t.
+// EvictIdle evicts the trackers that had no event for 7 days. It calls evict with them, if there are any, which removes
+// their series and returns those that may go. evict is called with the lock held and must not call t.
 func (t *Trackers) EvictIdle(now time.Time, evict func(names map[string]bool) map[string]bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	idle := map[string]bool{}
 	limit := now.Add(-trackerIdle).UnixNano()
 	for name, seen := range t.seen {
-		if seen.Load() < limit {
+		last := seen.Load()
+		switch {
+		case last < limit:
 			idle[name] = true
+		case last > now.UnixNano(): // the clock was ahead: the place would be kept until it has caught up
+			seen.CompareAndSwap(last, now.UnixNano())
 		}
 	}
 	if len(idle) == 0 {
@@ -113,7 +117,7 @@ func (t *Trackers) EvictIdle(now time.Time, evict func(names map[string]bool) ma
 	}
 }
 
-// Seen returns the admitted trackers, and when each had its last event, in nanoseconds since 1970.
+// Seen returns the admitted trackers with the time of their last event, in nanoseconds since 1970.
 func (t *Trackers) Seen() map[string]int64 {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -124,7 +128,8 @@ func (t *Trackers) Seen() map[string]int64 {
 	return all
 }
 
-// Restore admits the trackers that Seen returned, also beyond the limit, which may have been higher then.
+// Restore admits the trackers that Seen returned, also beyond the limit, which may have been higher then. Those that are
+// not allowed now are left out.
 func (t *Trackers) Restore(seen map[string]int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -135,7 +140,7 @@ func (t *Trackers) Restore(seen map[string]int64) {
 	}
 }
 
-// Holds reports whether a name that Admit returned can have series.
+// Holds reports whether an event can be counted under a name: that of an admitted tracker, Other or "".
 func (t *Trackers) Holds(name string) bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

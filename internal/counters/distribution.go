@@ -8,52 +8,46 @@ import (
 	"slices"
 
 	"github.com/lightstep/go-expohisto/structure"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
 
-// Buckets say how the values of a histogram are grouped: by explicit bounds, or exponentially.
+// Buckets are those of a histogram: explicit, with the bounds given, or exponential.
 type Buckets struct {
-	// Bounds are the upper bounds of all buckets but the last, in rising order.
+	// Bounds are the inclusive upper bounds of all explicit buckets but the last, which has none. They must increase.
 	Bounds []float64
-	// MaxSize is the largest number of exponential buckets for positive, and for negative, values. 0 is for explicit ones.
+	// MaxSize makes the buckets exponential: it is the largest number of them for positive values, and for negative ones.
 	MaxSize int32
 }
 
-// distribution is the values of one series.
+// distribution is values grouped into buckets. It is not safe for concurrent use.
 type distribution interface {
 	record(value float64)
-	// merge adds the values of another one that was made from the same Buckets.
+	// merge adds the values of another distribution with the same Buckets.
 	merge(other distribution)
+	count() uint64
 	write(to dataPoint)
-	values() Values
+	state() distributionState
 }
 
-// dataPoint is what the points of both kinds of histograms have in common.
+// dataPoint is a data point of a histogram of either kind.
 type dataPoint interface {
-	Attributes() pcommon.Map
-	SetStartTimestamp(pcommon.Timestamp)
-	SetTimestamp(pcommon.Timestamp)
+	pointHeader
 	SetCount(uint64)
 	SetSum(float64)
 	SetMin(float64)
 	SetMax(float64)
 }
 
-// points is where the points of a histogram go.
-type points struct {
-	add func() dataPoint
-}
-
-func (b *Buckets) newPoints(m pmetric.Metric, temporality pmetric.AggregationTemporality) points {
+// newPoints makes m a histogram, and returns a function that appends a data point to it.
+func (b *Buckets) newPoints(m pmetric.Metric, temporality pmetric.AggregationTemporality) func() dataPoint {
 	if b.MaxSize > 0 {
 		h := m.SetEmptyExponentialHistogram()
 		h.SetAggregationTemporality(temporality)
-		return points{add: func() dataPoint { return h.DataPoints().AppendEmpty() }}
+		return func() dataPoint { return h.DataPoints().AppendEmpty() }
 	}
 	h := m.SetEmptyHistogram()
 	h.SetAggregationTemporality(temporality)
-	return points{add: func() dataPoint { return h.DataPoints().AppendEmpty() }}
+	return func() dataPoint { return h.DataPoints().AppendEmpty() }
 }
 
 func (b *Buckets) newDistribution() distribution {
@@ -65,45 +59,45 @@ func (b *Buckets) newDistribution() distribution {
 	return &explicit{bounds: b.Bounds, counts: make([]uint64, len(b.Bounds)+1)}
 }
 
-// Values is the state of a distribution. It can be written as JSON.
-type Values struct {
-	Count uint64   `json:"count"`
-	Sum   float64  `json:"sum"`
-	Min   float64  `json:"min"`
-	Max   float64  `json:"max"`
-	Zero  uint64   `json:"zero,omitempty"` // these are of exponential ones
-	Scale int32    `json:"scale,omitempty"`
-	Pos   Side     `json:"positive"` // the counts of explicit ones too
-	Neg   Side     `json:"negative"`
-	Of    *Buckets `json:"buckets"`
+// distributionState is a distribution as it is stored.
+type distributionState struct {
+	Count    uint64       `json:"count"`
+	Sum      float64      `json:"sum"`
+	Min      float64      `json:"min"`
+	Max      float64      `json:"max"`
+	Zero     uint64       `json:"zero,omitempty"`  // exponential ones only
+	Scale    int32        `json:"scale,omitempty"` // exponential ones only
+	Positive bucketsState `json:"positive"`        // the counts of explicit ones too
+	Negative bucketsState `json:"negative"`
+	Buckets  *Buckets     `json:"buckets"`
 }
 
-// Side is the buckets of one sign.
-type Side struct {
+// bucketsState is the exponential buckets of one sign.
+type bucketsState struct {
 	Offset int32    `json:"offset,omitempty"`
 	Counts []uint64 `json:"counts,omitempty"`
 }
 
-// restore returns a distribution with the values, or false where they were grouped in other buckets.
-func (b *Buckets) restore(v *Values) (distribution, bool) {
-	if v.Of == nil || v.Of.MaxSize != b.MaxSize || !slices.Equal(v.Of.Bounds, b.Bounds) {
+// restore returns the distribution that was stored, false if it has other buckets.
+func (b *Buckets) restore(v *distributionState) (distribution, bool) {
+	if v.Buckets == nil || v.Buckets.MaxSize != b.MaxSize || !slices.Equal(v.Buckets.Bounds, b.Bounds) {
 		return nil, false
 	}
 	d := b.newDistribution()
 	switch d := d.(type) {
 	case *explicit:
-		if len(v.Pos.Counts) != len(d.counts) {
+		if len(v.Positive.Counts) != len(d.counts) {
 			return nil, false
 		}
-		copy(d.counts, v.Pos.Counts)
-		d.count, d.sum, d.min, d.max = v.Count, v.Sum, v.Min, v.Max
+		copy(d.counts, v.Positive.Counts)
+		d.total, d.sum, d.min, d.max = v.Count, v.Sum, v.Min, v.Max
 	case *exponential:
 		d.restore(v)
 	}
 	return d, true
 }
 
-// finite keeps a sum a number, since others cannot be written as JSON: a state that cannot be saved would hold up all.
+// finite limits a sum to what JSON can hold: a state that cannot be saved would keep back all metrics.
 func finite(sum float64) float64 {
 	if math.IsNaN(sum) {
 		return 0
@@ -111,20 +105,24 @@ func finite(sum float64) float64 {
 	return min(max(sum, -math.MaxFloat64), math.MaxFloat64)
 }
 
+// writeSummary writes what distributions of both kinds have. One with a negative value has no sum (OTLP, metrics.proto,
+// on the sum of HistogramDataPoint): it could fall, which a backend would take for a reset.
 func writeSummary(to dataPoint, count uint64, sum, least, greatest float64) {
 	to.SetCount(count)
-	to.SetSum(sum)
 	if count > 0 {
 		to.SetMin(least)
 		to.SetMax(greatest)
 	}
+	if count == 0 || least >= 0 {
+		to.SetSum(sum)
+	}
 }
 
-// explicit is a distribution in buckets with bounds.
+// explicit is a distribution with explicit buckets.
 type explicit struct {
 	bounds        []float64
 	counts        []uint64
-	count         uint64
+	total         uint64
 	sum, min, max float64
 }
 
@@ -139,43 +137,47 @@ func (d *explicit) add(bucket int, count uint64) {
 }
 
 func (d *explicit) addSummary(count uint64, sum, least, greatest float64) {
-	if d.count == 0 {
+	if d.total == 0 {
 		d.min, d.max = least, greatest
 	}
-	d.count += count
+	d.total += count
 	d.sum = finite(d.sum + sum)
 	d.min, d.max = min(d.min, least), max(d.max, greatest)
 }
 
+func (d *explicit) count() uint64 {
+	return d.total
+}
+
 func (d *explicit) merge(other distribution) {
 	o := other.(*explicit)
-	if o.count == 0 {
+	if o.total == 0 {
 		return
 	}
 	for bucket, count := range o.counts {
 		d.add(bucket, count)
 	}
-	d.addSummary(o.count, o.sum, o.min, o.max)
+	d.addSummary(o.total, o.sum, o.min, o.max)
 }
 
 func (d *explicit) write(to dataPoint) {
 	dp := to.(pmetric.HistogramDataPoint)
-	writeSummary(dp, d.count, d.sum, d.min, d.max)
+	writeSummary(dp, d.total, d.sum, d.min, d.max)
 	dp.ExplicitBounds().FromRaw(d.bounds)
 	dp.BucketCounts().FromRaw(d.counts)
 }
 
-func (d *explicit) values() Values {
-	return Values{
-		Count: d.count, Sum: d.sum, Min: d.min, Max: d.max,
-		Pos: Side{Counts: slices.Clone(d.counts)}, Of: &Buckets{Bounds: d.bounds},
+func (d *explicit) state() distributionState {
+	return distributionState{
+		Count: d.total, Sum: d.sum, Min: d.min, Max: d.max,
+		Positive: bucketsState{Counts: slices.Clone(d.counts)}, Buckets: &Buckets{Bounds: d.bounds},
 	}
 }
 
-// exponential is a distribution in exponential buckets.
+// exponential is a distribution with exponential buckets.
 type exponential struct {
 	histogram structure.Histogram[float64]
-	// sumOffset is what the sum of the histogram lacks: a restored one was made from other values of its buckets.
+	// sumOffset is what the sum of the histogram lacks: a restored one was made from other values in the same buckets.
 	sumOffset float64
 	maxSize   int32
 }
@@ -186,6 +188,10 @@ func (d *exponential) record(value float64) {
 
 func (d *exponential) sum() float64 {
 	return finite(d.histogram.Sum() + d.sumOffset)
+}
+
+func (d *exponential) count() uint64 {
+	return d.histogram.Count()
 }
 
 func (d *exponential) merge(other distribution) {
@@ -203,29 +209,29 @@ func (d *exponential) write(to dataPoint) {
 	writeSummary(dp, h.Count(), d.sum(), h.Min(), h.Max())
 	dp.SetScale(h.Scale())
 	dp.SetZeroCount(h.ZeroCount())
-	writeSide(h.Positive(), dp.Positive())
-	writeSide(h.Negative(), dp.Negative())
+	writeBuckets(h.Positive(), dp.Positive())
+	writeBuckets(h.Negative(), dp.Negative())
 }
 
-func writeSide(from *structure.Buckets, to pmetric.ExponentialHistogramDataPointBuckets) {
-	side := sideOf(from)
+func writeBuckets(from *structure.Buckets, to pmetric.ExponentialHistogramDataPointBuckets) {
+	side := stateOf(from)
 	to.SetOffset(side.Offset)
 	to.BucketCounts().FromRaw(side.Counts)
 }
 
-func sideOf(b *structure.Buckets) Side {
-	side := Side{Offset: b.Offset(), Counts: make([]uint64, b.Len())}
+func stateOf(b *structure.Buckets) bucketsState {
+	side := bucketsState{Offset: b.Offset(), Counts: make([]uint64, b.Len())}
 	for i := range side.Counts {
 		side.Counts[i] = b.At(uint32(i))
 	}
 	return side
 }
 
-func (d *exponential) values() Values {
+func (d *exponential) state() distributionState {
 	h := &d.histogram
-	v := Values{
+	v := distributionState{
 		Count: h.Count(), Sum: d.sum(), Zero: h.ZeroCount(), Scale: h.Scale(),
-		Pos: sideOf(h.Positive()), Neg: sideOf(h.Negative()), Of: &Buckets{MaxSize: d.maxSize},
+		Positive: stateOf(h.Positive()), Negative: stateOf(h.Negative()), Buckets: &Buckets{MaxSize: d.maxSize},
 	}
 	if v.Count > 0 {
 		v.Min, v.Max = h.Min(), h.Max()
@@ -233,9 +239,9 @@ func (d *exponential) values() Values {
 	return v
 }
 
-// restore records values that make the same buckets, the library has no other way in: the smallest and the greatest
-// value, and for the others one of the bucket that each is in.
-func (d *exponential) restore(v *Values) {
+// restore records values that make the same buckets, as the library offers no other way: the least and the greatest
+// value, and for each of the others one in the same bucket.
+func (d *exponential) restore(v *distributionState) {
 	groups := v.groups()
 	for i, value := range []float64{v.Min, v.Max} {
 		if g := outermost(groups, i); g != nil {
@@ -249,7 +255,7 @@ func (d *exponential) restore(v *Values) {
 	d.sumOffset = finite(v.Sum - d.histogram.Sum())
 }
 
-// outermost returns the first or the last group, nil if nothing is in it any more.
+// outermost returns the first (end 0) or the last (end 1) group, nil if it is empty.
 func outermost(groups []group, end int) *group {
 	if len(groups) == 0 {
 		return nil
@@ -261,31 +267,31 @@ func outermost(groups []group, end int) *group {
 	return g
 }
 
-// group is so many values that are in one bucket, of which it has one.
+// group is the values in one bucket: how many there are, and a value that would be in it.
 type group struct {
 	value float64
 	count uint64
 }
 
-// groups returns the buckets of an exponential distribution that are not empty, in rising order.
-func (v *Values) groups() []group {
+// groups returns the buckets of an exponential distribution that are not empty, in increasing order.
+func (v *distributionState) groups() []group {
 	var all []group
 	add := func(value float64, count uint64) {
 		if count > 0 {
 			all = append(all, group{value: min(max(value, v.Min), v.Max), count: count})
 		}
 	}
-	// It is in the lower half of its bucket: in the upper one, buckets half as wide could be enough for all values, and
-	// the library would choose those.
-	inside := func(side Side, i int) float64 {
+	// The value is in the lower half of its bucket: with one in the upper half, buckets half as wide could be enough for
+	// all values, and the library would choose those.
+	inside := func(side bucketsState, i int) float64 {
 		return math.Exp2(math.Ldexp(float64(side.Offset)+float64(i)+0.25, -int(v.Scale)))
 	}
-	for i, count := range slices.Backward(v.Neg.Counts) {
-		add(-inside(v.Neg, i), count)
+	for i, count := range slices.Backward(v.Negative.Counts) {
+		add(-inside(v.Negative, i), count)
 	}
 	add(0, v.Zero)
-	for i, count := range v.Pos.Counts {
-		add(inside(v.Pos, i), count)
+	for i, count := range v.Positive.Counts {
+		add(inside(v.Positive, i), count)
 	}
 	return all
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.uber.org/zap"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
@@ -27,17 +28,35 @@ import (
 // idle is how long a tracker without an event keeps its place.
 const idle = 7 * 24 * time.Hour
 
-var start = time.Date(2026, 6, 9, 17, 0, 0, 0, time.UTC)
+// start has a monotonic reading, as what a clock returns has.
+var start = time.Now()
 
-func settings() Settings {
+// timeOf returns the time of a data point with the monotonic reading of a time that is as far from start.
+func timeOf(ts pcommon.Timestamp) time.Time {
+	return start.Add(ts.AsTime().Sub(start.Round(0)))
+}
+
+func settings() SetSettings {
 	resource := pcommon.NewResource()
 	resource.Attributes().PutStr("service.name", "verifyyou")
 	scope := pcommon.NewInstrumentationScope()
 	scope.SetName("scope")
-	return Settings{
-		Name: "verifyyou.events", Description: "Events.", Unit: "{event}", Resource: resource, Scope: scope,
-		Attributes: []string{semconv.AttrExternalTracker, semconv.AttrOutcome, semconv.AttrStage}, MaxTrackers: 50,
+	return SetSettings{Logger: zap.NewNop(), Resource: resource, Scope: scope, MaxTrackers: 50}
+}
+
+// eventsBy is the definition of a metric of events by so many attributes.
+func eventsBy(attributes ...string) Definition {
+	return Definition{
+		Name: "verifyyou.events", Description: "Events.", Unit: "{event}",
+		Stage:   Enabled(attributes, semconv.AttrStage),
+		Outcome: Enabled(attributes, semconv.AttrOutcome),
+		Tracker: Enabled(attributes, semconv.AttrExternalTracker),
+		Step:    Enabled(attributes, semconv.AttrStep),
 	}
+}
+
+func newEvents(s SetSettings, now time.Time) *Events {
+	return NewEvents(s, eventsBy(semconv.AttrExternalTracker, semconv.AttrOutcome, semconv.AttrStage), now)
 }
 
 // exported is one data point.
@@ -83,12 +102,12 @@ func readPoints(md pmetric.Metrics) exports {
 			}
 		}
 		key := strings.Join(name, "/")
-		p[key] = append(p[key], exported{dp.StartTimestamp().AsTime(), dp.Timestamp().AsTime(), dp.IntValue()})
+		p[key] = append(p[key], exported{timeOf(dp.StartTimestamp()), timeOf(dp.Timestamp()), dp.IntValue()})
 	}
 	return p
 }
 
-func take(t *testing.T, c *Events, now time.Time) exports {
+func accept(t *testing.T, c *Events, now time.Time) exports {
 	t.Helper()
 	return export(t, c, now, false)
 }
@@ -122,7 +141,7 @@ func TestMetric(t *testing.T) {
 	for _, delta := range []bool{false, true} {
 		s := settings()
 		s.Delta = delta
-		c := NewEvents(s, start)
+		c := newEvents(s, start)
 		c.Add(of("liveness_failed", ""), start)
 		x := c.Export(at(1), false)
 		defer x.End()
@@ -143,40 +162,40 @@ func TestMetric(t *testing.T) {
 }
 
 func TestCumulativeBeginsWithZero(t *testing.T) {
-	c := NewEvents(settings(), start)
-	p := take(t, c, at(0))
+	c := newEvents(settings(), start)
+	p := accept(t, c, at(0))
 	assert.Len(t, p, 10, "all known stages are there from the start")
 	assert.Empty(t, nonzero(p.values()))
 
 	c.Add(of("verification_started", ""), at(1))
 	c.Add(of("verification_started", "spring"), at(1))
 	c.Add(of("verification_started", "spring"), at(1))
-	p = take(t, c, at(2))
+	p = accept(t, c, at(2))
 	assert.Len(t, p, 20, "a tracker brings a whole funnel")
 	assert.Equal(t, map[string]int64{"verification_started/progress": 1}, nonzero(p.values()), "a new series begins with 0")
 	assert.Equal(t, []exported{{at(1), at(2), 0}}, p["verification_started/progress/spring"])
 
-	p = take(t, c, at(3))
+	p = accept(t, c, at(3))
 	assert.Equal(t, map[string]int64{"verification_started/progress": 1, "verification_started/progress/spring": 2}, nonzero(p.values()))
 	assert.Equal(t, []exported{{at(1), at(3), 2}}, p["verification_started/progress/spring"])
 	assert.Equal(t, []exported{{at(0), at(3), 1}}, p["verification_started/progress"])
-	assert.Equal(t, p.values(), take(t, c, at(4)).values(), "and go on")
+	assert.Equal(t, p.values(), accept(t, c, at(4)).values(), "and go on")
 }
 
 func TestCumulativeRefused(t *testing.T) {
-	c := NewEvents(settings(), start)
+	c := newEvents(settings(), start)
 	refuse(c, at(0))
 	c.Add(of("liveness_failed", ""), at(0))
 	refuse(c, at(1))
-	assert.Empty(t, nonzero(take(t, c, at(2)).values()), "the zero that was refused is exported first")
+	assert.Empty(t, nonzero(accept(t, c, at(2)).values()), "the zero that was refused is exported first")
 	refuse(c, at(3))
 	c.Add(of("liveness_failed", ""), at(3))
-	assert.EqualValues(t, 2, take(t, c, at(4)).total())
+	assert.EqualValues(t, 2, accept(t, c, at(4)).total())
 }
 
 func TestCumulativeLastFlush(t *testing.T) {
-	c := NewEvents(settings(), start)
-	take(t, c, at(0))
+	c := newEvents(settings(), start)
+	accept(t, c, at(0))
 	c.Add(of("liveness_failed", ""), at(1))
 	c.Add(of("liveness_failed", "spring"), at(1))
 	p := lastFlush(t, c, at(2))
@@ -187,40 +206,33 @@ func TestCumulativeLastFlush(t *testing.T) {
 
 // TestLastFlushRightAfterFlush is the case in which a zero and its count could get the same time.
 func TestLastFlushRightAfterFlush(t *testing.T) {
-	c := NewEvents(settings(), start)
-	take(t, c, at(0))
+	c := newEvents(settings(), start)
+	accept(t, c, at(0))
 	c.Add(of("liveness_failed", "spring"), at(0))
-	zero := take(t, c, at(0))["liveness_failed/drop_off/spring"][0]
+	zero := accept(t, c, at(0))["liveness_failed/drop_off/spring"][0]
 	count := lastFlush(t, c, at(0))["liveness_failed/drop_off/spring"][0]
 	assert.Zero(t, zero.value)
 	assert.EqualValues(t, 1, count.value)
 	assert.Greater(t, count.at.UnixMilli(), zero.at.UnixMilli())
 }
 
-func TestClockSetBack(t *testing.T) {
-	c := NewEvents(settings(), start)
-	first := take(t, c, at(5))["liveness_failed/drop_off"][0]
-	second := take(t, c, at(1))["liveness_failed/drop_off"][0]
-	assert.True(t, second.at.After(first.at))
-}
-
 func TestDelta(t *testing.T) {
 	s := settings()
 	s.Delta = true
-	c := NewEvents(s, start)
-	assert.Empty(t, take(t, c, at(1)), "nothing has moved")
+	c := newEvents(s, start)
+	assert.Empty(t, accept(t, c, at(1)), "nothing was counted")
 	c.Add(of("liveness_failed", ""), at(1))
 	c.Add(of("liveness_failed", "spring"), at(1))
 	assert.Equal(t, exports{
-		"liveness_failed/drop_off":        {{at(1), at(2), 1}},
+		"liveness_failed/drop_off":        {{at(0), at(2), 1}},
 		"liveness_failed/drop_off/spring": {{at(1), at(2), 1}},
-	}, take(t, c, at(2)))
-	assert.Empty(t, take(t, c, at(3)))
+	}, accept(t, c, at(2)))
+	assert.Empty(t, accept(t, c, at(3)))
 
 	c.Add(of("liveness_failed", ""), at(3))
 	refuse(c, at(4))
 	c.Add(of("liveness_failed", ""), at(4))
-	assert.Equal(t, exports{"liveness_failed/drop_off": {{at(3), at(5), 2}}}, take(t, c, at(5)), "a refused flush goes with the next")
+	assert.Equal(t, exports{"liveness_failed/drop_off": {{at(2), at(5), 2}}}, accept(t, c, at(5)), "a refused flush goes with the next")
 
 	c.Add(of("liveness_failed", "autumn"), at(5))
 	assert.Equal(t, exports{"liveness_failed/drop_off/autumn": {{at(5), at(6), 1}}}, lastFlush(t, c, at(6)))
@@ -242,43 +254,39 @@ func TestAttributes(t *testing.T) {
 			map[string]int64{"liveness_failed/drop_off": 1, "liveness_failed/drop_off/spring": 1, "new/unknown/spring/4": 1},
 		},
 	} {
-		s := settings()
-		s.Attributes = tt.attributes
-		c := NewEvents(s, start)
-		take(t, c, at(0))
+		c := NewEvents(settings(), eventsBy(tt.attributes...), start)
+		accept(t, c, at(0))
 		c.Add(of("liveness_failed", ""), at(0))
 		c.Add(of("liveness_failed", "spring"), at(0))
 		c.Add(&event.Event{Stage: "new", ExternalTracker: "spring", Step: event.Number[int64]{Value: step, Valid: true}}, at(0))
-		take(t, c, at(1))
-		assert.Equal(t, tt.want, nonzero(take(t, c, at(2)).values()), tt.attributes)
+		accept(t, c, at(1))
+		assert.Equal(t, tt.want, nonzero(accept(t, c, at(2)).values()), tt.attributes)
 	}
 }
 
-func TestStepIsBounded(t *testing.T) {
-	s := settings()
-	s.Attributes = []string{semconv.AttrStep}
-	c := NewEvents(s, start)
+func TestStepLimit(t *testing.T) {
+	c := NewEvents(settings(), eventsBy(semconv.AttrStep), start)
 	for step := int64(-1000); step < 1000; step++ {
 		c.Add(&event.Event{Stage: "a", Step: event.Number[int64]{Value: step, Valid: true}}, start)
 	}
-	take(t, c, at(1))
-	p := take(t, c, at(2))
+	accept(t, c, at(1))
+	p := accept(t, c, at(2))
 	assert.Len(t, p, maxStep+2)
 	assert.EqualValues(t, 2000, p.total())
 }
 
-func TestTrackersAreBounded(t *testing.T) {
+func TestTrackerLimit(t *testing.T) {
 	s := settings()
 	s.MaxTrackers = 2
-	c := NewEvents(s, start)
+	c := newEvents(s, start)
 	overflow := 0
 	for _, tracker := range []string{"a", "b", "c", "a", "c", "d", strings.Repeat("x", 257), "", cardinality.Other} {
 		if c.Add(of("liveness_failed", tracker), start).Tracker {
 			overflow++
 		}
 	}
-	take(t, c, at(1))
-	p := take(t, c, at(2))
+	accept(t, c, at(1))
+	p := accept(t, c, at(2))
 	assert.Equal(t, map[string]int64{
 		"liveness_failed/drop_off": 1, "liveness_failed/drop_off/a": 2, "liveness_failed/drop_off/b": 1, "liveness_failed/drop_off/_OTHER": 5,
 	}, nonzero(p.values()))
@@ -290,39 +298,39 @@ func TestTrackersByList(t *testing.T) {
 	s := settings()
 	s.MaxTrackers = 1
 	s.Trackers = []string{"a", "b"}
-	c := NewEvents(s, start)
+	c := newEvents(s, start)
 	for _, tracker := range []string{"c", "a", "b", ""} {
 		c.Add(of("liveness_failed", tracker), start)
 	}
-	take(t, c, at(1))
+	accept(t, c, at(1))
 	assert.Equal(t, map[string]int64{
 		"liveness_failed/drop_off": 1, "liveness_failed/drop_off/a": 1, "liveness_failed/drop_off/b": 1, "liveness_failed/drop_off/_OTHER": 1,
-	}, nonzero(take(t, c, at(2)).values()))
+	}, nonzero(accept(t, c, at(2)).values()))
 }
 
 func TestLongestTracker(t *testing.T) {
-	c := NewEvents(settings(), start)
+	c := newEvents(settings(), start)
 	longest := strings.Repeat("x", 256)
 	assert.False(t, c.Add(of("liveness_failed", longest), start).Tracker)
-	assert.Contains(t, take(t, c, at(1)), "liveness_failed/drop_off/"+longest)
+	assert.Contains(t, accept(t, c, at(1)), "liveness_failed/drop_off/"+longest)
 }
 
-func TestIdleTrackersEnd(t *testing.T) {
+func TestIdleTrackersAreEvicted(t *testing.T) {
 	for _, delta := range []bool{false, true} {
 		s := settings()
 		s.MaxTrackers = 1
 		s.Delta = delta
-		c := NewEvents(s, start)
+		c := newEvents(s, start)
 		c.Add(of("liveness_failed", "spring"), at(0))
-		take(t, c, at(1))
+		accept(t, c, at(1))
 		week := start.Add(idle)
 
 		assert.True(t, c.Add(of("liveness_failed", "autumn"), week.Add(-time.Minute)).Tracker, "the place is taken")
-		take(t, c, week)
+		accept(t, c, week)
 		assert.True(t, c.Add(of("liveness_failed", "autumn"), week).Tracker, "seven days are not over")
-		take(t, c, week.Add(time.Minute))
+		accept(t, c, week.Add(time.Minute))
 		assert.False(t, c.Add(of("liveness_failed", "autumn"), week.Add(time.Minute)).Tracker)
-		p := take(t, c, week.Add(2*time.Minute))
+		p := accept(t, c, week.Add(2*time.Minute))
 		for name := range p {
 			assert.NotContains(t, name, "spring")
 		}
@@ -333,19 +341,19 @@ func TestIdleTrackersEnd(t *testing.T) {
 	}
 }
 
-// TestIdleTrackerWithUnexportedCounts shows that a tracker does not end before all of its counts are exported.
+// TestIdleTrackerWithUnexportedCounts shows that a tracker is not evicted before all of its counts are exported.
 func TestIdleTrackerWithUnexportedCounts(t *testing.T) {
-	c := NewEvents(settings(), start)
+	c := newEvents(settings(), start)
 	c.Add(of("liveness_failed", "spring"), at(0))
 	late := start.Add(2 * idle)
 	refuse(c, late)
-	assert.EqualValues(t, 0, take(t, c, late.Add(1*time.Minute)).total())
-	assert.EqualValues(t, 1, take(t, c, late.Add(2*time.Minute)).total())
-	assert.EqualValues(t, 0, take(t, c, late.Add(3*time.Minute)).total(), "now it has ended")
+	assert.EqualValues(t, 0, accept(t, c, late.Add(1*time.Minute)).total())
+	assert.EqualValues(t, 1, accept(t, c, late.Add(2*time.Minute)).total())
+	assert.EqualValues(t, 0, accept(t, c, late.Add(3*time.Minute)).total(), "now it is evicted")
 }
 
-func TestStagesAreBounded(t *testing.T) {
-	c := NewEvents(settings(), start)
+func TestStageLimit(t *testing.T) {
+	c := newEvents(settings(), start)
 	overflow := 0
 	for i := range 40 {
 		if c.Add(of(fmt.Sprintf("new_%02d", i), ""), start).Stage {
@@ -356,8 +364,8 @@ func TestStagesAreBounded(t *testing.T) {
 	if c.Add(of(strings.Repeat("x", 65), ""), start).Stage {
 		overflow++
 	}
-	take(t, c, at(1))
-	values := nonzero(take(t, c, at(2)).values())
+	accept(t, c, at(1))
+	values := nonzero(accept(t, c, at(2)).values())
 	assert.EqualValues(t, 9, values["_OTHER/unknown"])
 	assert.EqualValues(t, 2, values["new_00/unknown"])
 	assert.Len(t, values, 33)
@@ -365,7 +373,7 @@ func TestStagesAreBounded(t *testing.T) {
 }
 
 // TestExactUnderConcurrency adds and flushes from many goroutines, some flushes refused, trackers and stages beyond
-// their bounds, and compares with the truth: for cumulative the last value, for delta the sum of all.
+// their limits, and compares with the truth: for cumulative the last value, for delta the sum of all.
 func TestExactUnderConcurrency(t *testing.T) {
 	const goroutines, each = 32, 2000
 	for _, delta := range []bool{false, true} {
@@ -373,7 +381,7 @@ func TestExactUnderConcurrency(t *testing.T) {
 			s := settings()
 			s.Delta = delta
 			s.MaxTrackers = 8
-			c := NewEvents(s, start)
+			c := newEvents(s, start)
 			truth := make([]map[string]int64, goroutines)
 			got := map[string]int64{}
 			flush := func(now time.Time, last bool) {
@@ -438,8 +446,45 @@ func TestExactUnderConcurrency(t *testing.T) {
 	}
 }
 
+// TestDeltasAreContiguous has each series go on where its own last point ended, over pauses, a refused flush and a
+// restart: the Prometheus exporter, which adds deltas up, begins anew at a gap.
+func TestDeltasAreContiguous(t *testing.T) {
+	s := settings()
+	s.Delta = true
+	c := newEvents(s, start)
+	const name = "liveness_failed/drop_off"
+	end, total := at(0), int64(0)
+	for n, tt := range []struct{ events, want int64 }{{5, 5}, {7, 12}, {3, 15}} {
+		begin := 10 * (n + 1)
+		for range tt.events {
+			c.Add(of("liveness_failed", ""), at(begin))
+		}
+		c.Add(of("liveness_passed", ""), at(begin))
+		refuse(c, at(begin+1))
+		p := accept(t, c, at(begin+2))[name]
+		require.Len(t, p, 1)
+		assert.Equal(t, end, p[0].start)
+		end, total = p[0].at, total+p[0].value
+		assert.Equal(t, tt.want, total)
+
+		assert.Empty(t, accept(t, c, at(begin+3)), "a pause")
+		c.Add(of("liveness_passed", ""), at(begin+4))
+		assert.NotContains(t, accept(t, c, at(begin+5)), name, "another series")
+		c = restart(t, c, s, at(begin+6))
+	}
+}
+
+// TestDeltaOfNewSeries covers some time although the series is created at the time of the flush.
+func TestDeltaOfNewSeries(t *testing.T) {
+	s := settings()
+	s.Delta = true
+	c := newEvents(s, start)
+	c.Add(of("liveness_failed", "spring"), at(1))
+	assert.Equal(t, exports{"liveness_failed/drop_off/spring": {{at(1).Add(-time.Millisecond), at(1), 1}}}, accept(t, c, at(1)))
+}
+
 // restart saves counters with their last flush, and restores them as after a restart.
-func restart(t *testing.T, c *Events, s Settings, now time.Time) *Events {
+func restart(t *testing.T, c *Events, s SetSettings, now time.Time) *Events {
 	t.Helper()
 	x := c.Export(now, true)
 	x.Commit()
@@ -448,22 +493,22 @@ func restart(t *testing.T, c *Events, s Settings, now time.Time) *Events {
 	require.NoError(t, err)
 	var state State
 	require.NoError(t, json.Unmarshal(text, &state))
-	restored := NewEvents(s, now)
+	restored := newEvents(s, now)
 	require.NoError(t, restored.Restore(&state))
 	return restored
 }
 
 func TestRestart(t *testing.T) {
-	c := NewEvents(settings(), start)
-	take(t, c, at(0))
+	c := newEvents(settings(), start)
+	accept(t, c, at(0))
 	c.Add(of("liveness_failed", "spring"), at(1))
 	c.Add(of("a_new_stage", ""), at(1))
-	take(t, c, at(2))
+	accept(t, c, at(2))
 	c.Add(of("liveness_failed", "spring"), at(3))
 	before := lastFlush(t, c, at(4))
 
 	c = restart(t, c, settings(), at(5))
-	after := take(t, c, at(6))
+	after := accept(t, c, at(6))
 	assert.Equal(t, before.values(), after.values())
 	for name, all := range after {
 		require.Len(t, all, 1, name)
@@ -471,25 +516,25 @@ func TestRestart(t *testing.T) {
 	}
 	c.Add(of("liveness_failed", "spring"), at(6))
 	c.Add(of("liveness_failed", "autumn"), at(6))
-	p := take(t, c, at(7))
+	p := accept(t, c, at(7))
 	assert.EqualValues(t, 3, p["liveness_failed/drop_off/spring"][0].value)
 	assert.Equal(t, []exported{{at(6), at(7), 0}}, p["liveness_failed/drop_off/autumn"], "new series begin with 0")
-	assert.Contains(t, take(t, c, start.Add(idle)), "liveness_failed/drop_off/spring")
+	assert.Contains(t, accept(t, c, start.Add(idle)), "liveness_failed/drop_off/spring")
 	c = restart(t, c, settings(), start.Add(idle))
-	take(t, c, start.Add(idle+7*time.Minute))
-	assert.NotContains(t, take(t, c, start.Add(idle+8*time.Minute)), "liveness_failed/drop_off/spring", "seven days, the restart included")
+	accept(t, c, start.Add(idle+7*time.Minute))
+	assert.NotContains(t, accept(t, c, start.Add(idle+8*time.Minute)), "liveness_failed/drop_off/spring", "seven days, the restart included")
 }
 
 // TestRestartAtOnce shows that a count of the last flush does not share its millisecond with the first flush after it.
 func TestRestartAtOnce(t *testing.T) {
-	c := NewEvents(settings(), start)
+	c := newEvents(settings(), start)
 	c.Add(of("liveness_failed", ""), at(0))
 	last := lastFlush(t, c, at(1))["liveness_failed/drop_off"]
 	require.Len(t, last, 2)
 
-	c = NewEvents(settings(), start)
+	c = newEvents(settings(), start)
 	c.Add(of("liveness_failed", ""), at(0))
-	next := take(t, restart(t, c, settings(), at(1)), at(1))["liveness_failed/drop_off"]
+	next := accept(t, restart(t, c, settings(), at(1)), at(1))["liveness_failed/drop_off"]
 	require.Len(t, next, 1)
 	assert.Greater(t, next[0].at.UnixMilli(), last[1].at.UnixMilli())
 }
@@ -497,24 +542,24 @@ func TestRestartAtOnce(t *testing.T) {
 func TestRestartDelta(t *testing.T) {
 	s := settings()
 	s.Delta = true
-	c := NewEvents(s, start)
+	c := newEvents(s, start)
 	c.Add(of("liveness_failed", ""), at(1))
-	take(t, c, at(2))
+	accept(t, c, at(2))
 	c.Add(of("liveness_failed", ""), at(3))
 
 	x := c.Export(at(4), true) // refused
 	state := x.State()
 	x.End()
-	restored := NewEvents(s, at(10))
+	restored := newEvents(s, at(10))
 	require.NoError(t, restored.Restore(&state))
-	assert.Equal(t, exports{"liveness_failed/drop_off": {{at(2), at(11), 1}}}, take(t, restored, at(11)), "what was not sent is sent")
-	assert.Empty(t, take(t, restart(t, restored, s, at(12)), at(13)), "and what was sent is not")
+	assert.Equal(t, exports{"liveness_failed/drop_off": {{at(2), at(11), 1}}}, accept(t, restored, at(11)), "what was not sent is sent")
+	assert.Empty(t, accept(t, restart(t, restored, s, at(12)), at(13)), "and what was sent is not")
 }
 
 // TestStateIsNotBelowExport shows the promise of State while events come.
 func TestStateIsNotBelowExport(t *testing.T) {
-	c := NewEvents(settings(), start)
-	take(t, c, at(0))
+	c := newEvents(settings(), start)
+	accept(t, c, at(0))
 	done := make(chan struct{})
 	var adding sync.WaitGroup
 	for range 4 {
@@ -532,9 +577,9 @@ func TestStateIsNotBelowExport(t *testing.T) {
 	for i := range 200 {
 		x := c.Export(at(i+1), false)
 		state := x.State()
-		restored := NewEvents(settings(), start)
+		restored := newEvents(settings(), start)
 		require.NoError(t, restored.Restore(&state))
-		assert.GreaterOrEqual(t, take(t, restored, at(i+1)).total(), readPoints(x.Metrics).total())
+		assert.GreaterOrEqual(t, accept(t, restored, at(i+1)).total(), readPoints(x.Metrics).total())
 		x.Commit()
 		x.End()
 	}
@@ -545,7 +590,7 @@ func TestStateIsNotBelowExport(t *testing.T) {
 func TestRestoreUnderOtherSettings(t *testing.T) {
 	s := settings()
 	s.MaxTrackers = 3
-	c := NewEvents(s, start)
+	c := newEvents(s, start)
 	for _, tracker := range []string{"a", "b", "c", "d"} {
 		c.Add(of("liveness_failed", tracker), start)
 	}
@@ -553,39 +598,39 @@ func TestRestoreUnderOtherSettings(t *testing.T) {
 	fewer := restart(t, c, s, at(1))
 	fewer.Add(of("liveness_failed", "c"), at(1))
 	fewer.Add(of("liveness_failed", "e"), at(1))
-	p := take(t, fewer, at(2))
+	p := accept(t, fewer, at(2))
 	assert.EqualValues(t, 2, p["liveness_failed/drop_off/c"][0].value, "who had a place keeps it")
 	assert.EqualValues(t, 2, p["liveness_failed/drop_off/_OTHER"][0].value)
 
 	s.Trackers = []string{"a"}
 	listed := restart(t, c, s, at(1))
 	listed.Add(of("liveness_failed", "b"), at(1))
-	assert.Equal(t, map[string]int64{"liveness_failed/drop_off/a": 1, "liveness_failed/drop_off/_OTHER": 2}, nonzero(take(t, listed, at(2)).values()))
+	assert.Equal(t, map[string]int64{"liveness_failed/drop_off/a": 1, "liveness_failed/drop_off/_OTHER": 2}, nonzero(accept(t, listed, at(2)).values()))
 }
 
 func TestRestoreRefuses(t *testing.T) {
-	c := NewEvents(settings(), start)
+	c := newEvents(settings(), start)
 	x := c.Export(at(0), false)
 	good := x.State()
 	x.End()
 	for name, change := range map[string]func(*State){
 		"other attributes": func(s *State) {
-			s.Metrics["verifyyou.events"] = Metric{CountedBy: [4]string{semconv.AttrStage}, Series: s.Metrics["verifyyou.events"].Series}
+			s.Metrics["verifyyou.events"] = metricState{Attributes: [maxAttributes]string{semconv.AttrStage}, Series: s.Metrics["verifyyou.events"].Series}
 		},
 		"other temporality": func(s *State) { s.Delta = true },
 		"negative value":    func(s *State) { s.Metrics["verifyyou.events"].Series[0].Value = -1 },
 		"exported too much": func(s *State) { s.Metrics["verifyyou.events"].Series[0].Exported = 1 },
-		"no creation":       func(s *State) { s.Metrics["verifyyou.events"].Series[0].Created = time.Time{} },
+		"no creation":       func(s *State) { s.Metrics["verifyyou.events"].Series[0].Start = time.Time{} },
 	} {
 		bad := good
-		bad.Metrics = map[string]Metric{"verifyyou.events": good.Metrics["verifyyou.events"]}
+		bad.Metrics = map[string]metricState{"verifyyou.events": good.Metrics["verifyyou.events"]}
 		m := bad.Metrics["verifyyou.events"]
 		m.Series = slices.Clone(m.Series)
 		bad.Metrics["verifyyou.events"] = m
 		change(&bad)
-		restored := NewEvents(settings(), at(1))
+		restored := newEvents(settings(), at(1))
 		require.Error(t, restored.Restore(&bad), name)
-		assert.Len(t, take(t, restored, at(2)), 10, name)
+		assert.Len(t, accept(t, restored, at(2)), 10, name)
 	}
 }
 
@@ -595,7 +640,7 @@ func BenchmarkFlush(b *testing.B) {
 		b.Run(strconv.Itoa(series), func(b *testing.B) {
 			set := settings()
 			set.MaxTrackers = series
-			c := NewEvents(set, start)
+			c := newEvents(set, start)
 			for n := range series/10 - 1 { // and those without a tracker
 				c.Add(&event.Event{Stage: "liveness_passed", ExternalTracker: fmt.Sprintf("campaign-%d", n)}, start)
 			}

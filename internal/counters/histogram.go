@@ -4,160 +4,106 @@
 package counters
 
 import (
+	"math"
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
 
 // Histogram is a distribution of values. It is safe for concurrent use.
 type Histogram struct {
-	def     Definition
+	table[*observations]
 	buckets Buckets
-
-	mu     sync.Mutex
-	points map[Key]*histogramPoint
 }
 
-// histogramPoint is one series of a histogram.
-type histogramPoint struct {
-	created time.Time
-	begun   bool
+// observations is the value of a series of a histogram.
+type observations struct {
+	buckets *Buckets
 
-	// total is all that was recorded, or, with delta temporality, what has not been exported.
+	mu    sync.Mutex
+	count int64
+	// total is all of them or, with delta temporality, those that no accepted export had.
 	total distribution
-	// leaving is what of a delta is being exported, nil where nothing is.
-	leaving distribution
-	// unexported is how much of total no export has had; exporting, how much is being exported.
-	unexported, exporting uint64
-	// written says that the export under way has the series: one that is newer has not begun with it.
-	written bool
+	// exporting is the delta in the export in progress, which total lacks meanwhile; nil where there is none.
+	exporting distribution
 }
 
-// AddHistogram adds a histogram to the set.
+// AddHistogram adds a histogram to the set. See Set for when.
 func (s *Set) AddHistogram(d Definition, b Buckets) *Histogram {
-	h := &Histogram{def: d, buckets: b, points: map[Key]*histogramPoint{}}
+	h := &Histogram{buckets: b}
+	h.table = newTable(d, func() *observations { return &observations{buckets: &h.buckets, total: h.buckets.newDistribution()} })
 	s.add(h)
 	return h
 }
 
-// Record adds a value to the series of a key at a time.
+// Record adds a value, in the unit of the definition, to the series of a key. NaN and infinite values are ignored: a
+// state that has one cannot be saved. The key's Tracker, if the histogram has an attribute for it, must be one that
+// Set.Tracker returned. now is when a new series starts.
 func (h *Histogram) Record(key Key, value float64, now time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	p := h.create(h.def.reduce(key), now)
-	p.total.record(value)
-	p.unexported++
-}
-
-func (h *Histogram) create(key Key, now time.Time) *histogramPoint {
-	p := h.points[key]
-	if p == nil {
-		p = &histogramPoint{created: now, total: h.buckets.newDistribution()}
-		h.points[key] = p
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return
 	}
-	return p
+	h.update(key, now, func(o *observations) { o.record(value) })
 }
 
-func (h *Histogram) definition() *Definition {
-	return &h.def
+func (o *observations) record(value float64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.total.record(value)
+	o.count++
 }
 
-func (h *Histogram) createKnown(tracker string, now time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, key := range h.def.known(tracker) {
-		h.create(h.def.reduce(key), now)
+func (o *observations) recorded() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.count
+}
+
+func (o *observations) sample(delta bool) int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if delta && o.total.count() > 0 {
+		o.exporting, o.total = o.total, o.buckets.newDistribution()
 	}
+	return o.count
+}
+
+func (o *observations) accepted() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.exporting = nil
+}
+
+func (o *observations) refused() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.exporting != nil {
+		o.total.merge(o.exporting)
+		o.exporting = nil
+	}
+}
+
+// write writes a sampled delta, or all observations: more of them than were sampled, if some came since.
+func (o *observations) write(to dataPoint) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.exporting != nil {
+		o.exporting.write(to)
+		return
+	}
+	o.total.write(to)
 }
 
 func (h *Histogram) export(f *flush, to pmetric.Metric) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	written := h.buckets.newPoints(to, f.temporality())
-	for key, p := range h.points {
-		p.written = true
-		if f.delta {
-			h.exportDelta(f, key, p, written)
-			continue
+	appendPoint := h.buckets.newPoints(to, f.temporality())
+	h.exportSeries(f, func(key Key, start, at time.Time, n int64, o *observations) {
+		dp := appendPoint()
+		putHeader(dp, &h.def, key, start, at)
+		if n == 0 {
+			h.buckets.newDistribution().write(dp)
+			return
 		}
-		h.exportCumulative(f, key, p, written)
-	}
-}
-
-// exportCumulative begins a series with 0, as a sum does.
-func (h *Histogram) exportCumulative(f *flush, key Key, p *histogramPoint, to points) {
-	if !p.begun {
-		h.write(h.buckets.newDistribution(), key, p.created, f.now, to)
-	}
-	switch {
-	case p.begun:
-		h.write(p.total, key, p.created, f.now, to)
-	case f.last && p.unexported > 0:
-		h.write(p.total, key, p.created, f.now.Add(zeroToCount), to)
-	default:
-		return // nothing of what there is
-	}
-	p.exporting = p.unexported
-}
-
-func (h *Histogram) exportDelta(f *flush, key Key, p *histogramPoint, to points) {
-	if p.unexported == 0 {
-		return
-	}
-	h.write(p.total, key, f.since, f.now, to)
-	p.leaving, p.total = p.total, h.buckets.newDistribution()
-	p.exporting = p.unexported
-}
-
-func (h *Histogram) write(d distribution, key Key, start, at time.Time, to points) {
-	dp := to.add()
-	dp.SetStartTimestamp(pcommon.NewTimestampFromTime(start))
-	dp.SetTimestamp(pcommon.NewTimestampFromTime(at))
-	h.def.attributes(key, dp.Attributes())
-	d.write(dp)
-}
-
-func (h *Histogram) commit(*flush) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, p := range h.points {
-		p.begun = p.begun || p.written
-		p.unexported -= p.exporting
-		p.exporting, p.leaving, p.written = 0, nil, false
-	}
-}
-
-func (h *Histogram) rollback() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, p := range h.points {
-		if p.leaving != nil {
-			p.total.merge(p.leaving)
-		}
-		p.exporting, p.leaving, p.written = 0, nil, false
-	}
-}
-
-func (h *Histogram) moved(trackers map[string]bool) map[string]bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	moved := map[string]bool{}
-	for key, p := range h.points {
-		if trackers[key.Tracker] && p.unexported > 0 {
-			moved[key.Tracker] = true
-		}
-	}
-	return moved
-}
-
-func (h *Histogram) end(trackers map[string]bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for key := range h.points {
-		if trackers[key.Tracker] {
-			delete(h.points, key)
-		}
-	}
+		o.write(dp)
+	})
 }

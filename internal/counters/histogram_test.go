@@ -32,7 +32,8 @@ type timed struct {
 
 func newTimed(delta bool, b Buckets) *timed {
 	s := settings()
-	set := NewSet(SetSettings{Resource: s.Resource, Scope: s.Scope, Delta: delta, MaxTrackers: 50}, start)
+	s.Delta = delta
+	set := NewSet(s, start)
 	return &timed{
 		Set: set,
 		byStage: set.AddHistogram(Definition{Name: "stages", Unit: "s", Stage: semconv.AttrStage, Known: func(tracker string) []Key {
@@ -67,14 +68,14 @@ func spans(md pmetric.Metrics, metric string) map[string][]span {
 			for _, v := range dp.Attributes().All() {
 				name = v.Str()
 			}
-			all[name] = append(all[name], span{dp.StartTimestamp().AsTime(), dp.Timestamp().AsTime(), dp.Sum(), dp.BucketCounts().AsRaw()})
+			all[name] = append(all[name], span{timeOf(dp.StartTimestamp()), timeOf(dp.Timestamp()), dp.Sum(), dp.BucketCounts().AsRaw()})
 		}
 	}
 	return all
 }
 
-// taken exports with success.
-func (s *timed) taken(now time.Time, last bool) pmetric.Metrics {
+// accepted exports, and the export is accepted.
+func (s *timed) accepted(now time.Time, last bool) pmetric.Metrics {
 	x := s.Export(now, last)
 	defer x.End()
 	x.Commit()
@@ -89,11 +90,11 @@ func (s *timed) refused(now time.Time) pmetric.Metrics {
 
 func TestHistogramMetric(t *testing.T) {
 	s := newTimed(false, explicitBuckets)
-	s.taken(at(0), false)
+	s.accepted(at(0), false)
 	s.record("a", 1, at(1))
 	s.record("a", 1.5, at(1))
 	s.record("a", 99, at(1))
-	m := s.taken(at(1), false).ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0)
+	m := s.accepted(at(1), false).ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0)
 	assert.Equal(t, "stages", m.Name())
 	assert.Equal(t, "s", m.Unit())
 	assert.Equal(t, pmetric.AggregationTemporalityCumulative, m.Histogram().AggregationTemporality())
@@ -119,10 +120,10 @@ func TestHistogramBeginsWithZero(t *testing.T) {
 	assert.Equal(t, map[string][]span{
 		"a": {{at(0), at(2), 0, []uint64{0, 0, 0}}}, "b": {{at(0), at(2), 0, []uint64{0, 0, 0}}}, "new": {{at(1), at(2), 0, []uint64{0, 0, 0}}},
 	}, zero)
-	again := spans(s.taken(at(3), false), "stages")
+	again := spans(s.accepted(at(3), false), "stages")
 	assert.Equal(t, []span{{at(1), at(3), 0, []uint64{0, 0, 0}}}, again["new"], "the zero that was refused first")
 	s.record("late", 20, at(3))
-	got := spans(s.taken(at(4), false), "stages")
+	got := spans(s.accepted(at(4), false), "stages")
 	assert.Equal(t, []span{{at(1), at(4), 7, []uint64{0, 1, 0}}}, got["new"])
 	assert.Equal(t, []span{{at(3), at(4), 0, []uint64{0, 0, 0}}}, got["late"])
 	assert.Equal(t, []uint64{0, 0, 0}, got["b"][0].counts)
@@ -130,10 +131,10 @@ func TestHistogramBeginsWithZero(t *testing.T) {
 
 func TestHistogramLastFlush(t *testing.T) {
 	s := newTimed(false, explicitBuckets)
-	s.taken(at(0), false)
+	s.accepted(at(0), false)
 	s.record("a", 5, at(1))
 	s.record("new", 7, at(1))
-	got := spans(s.taken(at(2), true), "stages")
+	got := spans(s.accepted(at(2), true), "stages")
 	assert.Equal(t, []span{{at(0), at(2), 5, []uint64{0, 1, 0}}}, got["a"], "this one had begun")
 	assert.Equal(t, []span{
 		{at(1), at(2), 0, []uint64{0, 0, 0}}, {at(1), at(2).Add(zeroToCount), 7, []uint64{0, 1, 0}},
@@ -144,22 +145,24 @@ func TestHistogramDelta(t *testing.T) {
 	for name, b := range map[string]Buckets{"explicit": explicitBuckets, "exponential": exponentialBuckets} {
 		t.Run(name, func(t *testing.T) {
 			s := newTimed(true, b)
-			assert.Zero(t, s.taken(at(1), false).DataPointCount(), "what has not moved is not sent")
+			assert.Zero(t, s.accepted(at(1), false).DataPointCount(), "nothing was counted")
 			s.record("a", 5, at(1))
 			refused := pointsOf(t, s.refused(at(2)))
 			s.record("a", 3, at(2))
 			s.refused(at(3))
-			got := pointsOf(t, s.taken(at(4), false))
+			got := pointsOf(t, s.accepted(at(4), false))
 			assert.Len(t, got, 1)
 			assert.EqualValues(t, 1, refused["a"].Count())
 			assert.EqualValues(t, 2, got["a"].Count(), "with what was refused")
 			assert.InDelta(t, 8.0, got["a"].Sum(), 0)
 			assert.InDelta(t, 3.0, got["a"].Min(), 0)
 			assert.InDelta(t, 5.0, got["a"].Max(), 0)
-			assert.Equal(t, at(1), got["a"].StartTimestamp().AsTime(), "since the last flush that was taken")
-			assert.Empty(t, pointsOf(t, s.taken(at(5), false)))
+			assert.Equal(t, at(0), timeOf(got["a"].StartTimestamp()), "since its creation")
+			assert.Empty(t, pointsOf(t, s.accepted(at(5), false)))
 			s.record("a", 4, at(5))
-			assert.InDelta(t, 4.0, pointsOf(t, s.taken(at(6), true))["a"].Min(), 0, "not that of before")
+			next := pointsOf(t, s.accepted(at(6), true))["a"]
+			assert.InDelta(t, 4.0, next.Min(), 0, "not that of before")
+			assert.Equal(t, at(4), timeOf(next.StartTimestamp()), "since its last point")
 		})
 	}
 }
@@ -168,6 +171,7 @@ func TestHistogramDelta(t *testing.T) {
 type readPoint interface {
 	dataPoint
 	Count() uint64
+	HasSum() bool
 	Sum() float64
 	Min() float64
 	Max() float64
@@ -199,18 +203,18 @@ func pointsOf(t *testing.T, md pmetric.Metrics) map[string]readPoint {
 
 // TestRecordedMeanwhile records while an export is under way: it is in the next one, whatever becomes of the first.
 func TestRecordedMeanwhile(t *testing.T) {
-	for _, taken := range []bool{true, false} {
+	for _, accepted := range []bool{true, false} {
 		s := newTimed(true, explicitBuckets)
 		s.record("a", 2, at(0))
 		x := s.Export(at(1), false)
 		s.record("a", 20, at(1))
-		if taken {
+		if accepted {
 			x.Commit()
 		}
 		x.End()
-		got := spans(s.taken(at(2), false), "stages")["a"]
+		got := spans(s.accepted(at(2), false), "stages")["a"]
 		want := []span{{at(1), at(2), 20, []uint64{0, 0, 1}}}
-		if !taken {
+		if !accepted {
 			want = []span{{at(0), at(2), 22, []uint64{0, 1, 1}}}
 		}
 		assert.Equal(t, want, got)
@@ -224,63 +228,19 @@ func TestNewMeanwhile(t *testing.T) {
 	s.record("new", 5, at(1))
 	x.Commit()
 	x.End()
-	next := spans(s.taken(at(2), false), "stages")["new"]
+	next := spans(s.accepted(at(2), false), "stages")["new"]
 	require.Len(t, next, 1)
 	assert.Equal(t, []uint64{0, 0, 0}, next[0].counts)
-	assert.Equal(t, []uint64{0, 1, 0}, spans(s.taken(at(3), false), "stages")["new"][0].counts)
+	assert.Equal(t, []uint64{0, 1, 0}, spans(s.accepted(at(3), false), "stages")["new"][0].counts)
 }
 
 func TestIdleTrackerOfHistogram(t *testing.T) {
 	s := newTimed(false, explicitBuckets)
 	s.byTracker.Record(Key{Tracker: s.Tracker("ads", at(0)), Step: NoStep}, 5, at(0))
-	s.taken(at(0), false)
-	assert.Contains(t, spans(s.taken(start.Add(idle+time.Hour), false), "trackers"), "ads", "what it has to say was not exported before")
-	assert.NotContains(t, spans(s.taken(start.Add(idle+2*time.Hour), false), "trackers"), "ads")
-	assert.Contains(t, spans(s.taken(start.Add(idle+3*time.Hour), false), "trackers"), "")
-}
-
-func TestLevel(t *testing.T) {
-	for _, delta := range []bool{false, true} {
-		values := map[Key]int64{{Stage: "liveness_started", Step: NoStep}: 3, {Stage: "new", Step: NoStep}: 1}
-		s := newTimed(delta, explicitBuckets)
-		s.AddUpDownCounter(Definition{Name: "active", Stage: semconv.AttrStage, Known: func(tracker string) []Key {
-			return KnownStages(tracker, func(string) string { return "" })
-		}}, func() map[Key]int64 { return values })
-		active := func(md pmetric.Metrics) (pmetric.Sum, map[string]int64) {
-			metrics := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics()
-			got := map[string]int64{}
-			sum := metrics.At(metrics.Len() - 1).Sum()
-			for _, dp := range sum.DataPoints().All() {
-				stage, _ := dp.Attributes().Get(semconv.AttrStage)
-				got[stage.Str()] = dp.IntValue()
-				assert.Equal(t, start, dp.StartTimestamp().AsTime())
-			}
-			return sum, got
-		}
-		sum, got := active(s.refused(at(1)))
-		assert.False(t, sum.IsMonotonic())
-		assert.Equal(t, pmetric.AggregationTemporalityCumulative, sum.AggregationTemporality())
-		assert.Len(t, got, 11)
-		assert.Equal(t, map[string]int64{"liveness_started": 3, "new": 1}, nonzero(got))
-		values = map[Key]int64{{Stage: "liveness_started", Step: NoStep}: 1}
-		_, got = active(s.taken(at(2), true))
-		assert.Len(t, got, 10)
-		assert.Equal(t, map[string]int64{"liveness_started": 1}, nonzero(got))
-	}
-}
-
-// TestLevelWithoutStage adds up what has no attribute to tell it apart.
-func TestLevelWithoutStage(t *testing.T) {
-	s := NewSet(SetSettings{Resource: pcommon.NewResource(), Scope: pcommon.NewInstrumentationScope()}, start)
-	s.AddUpDownCounter(Definition{Name: "active"}, func() map[Key]int64 {
-		return map[Key]int64{{Stage: "a", Step: NoStep}: 3, {Stage: "b", Step: NoStep}: 4}
-	})
-	x := s.Export(at(1), false)
-	defer x.End()
-	dps := x.Metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Sum().DataPoints()
-	require.Equal(t, 1, dps.Len())
-	assert.EqualValues(t, 7, dps.At(0).IntValue())
-	assert.Zero(t, dps.At(0).Attributes().Len())
+	s.accepted(at(0), false)
+	assert.Contains(t, spans(s.accepted(start.Add(idle+time.Hour), false), "trackers"), "ads", "its count is pending until then")
+	assert.NotContains(t, spans(s.accepted(start.Add(idle+2*time.Hour), false), "trackers"), "ads")
+	assert.Contains(t, spans(s.accepted(start.Add(idle+3*time.Hour), false), "trackers"), "")
 }
 
 // stored is the state of a set as it comes back from storage.
@@ -291,6 +251,11 @@ func (s *timed) stored(t *testing.T, now time.Time, commit bool) *State {
 	if commit {
 		x.Commit()
 	}
+	return stored(t, x)
+}
+
+// stored is the state during an export as it comes back from storage.
+func stored(t require.TestingT, x *Export) *State {
 	written, err := json.Marshal(x.State())
 	require.NoError(t, err)
 	var state State
@@ -300,7 +265,7 @@ func (s *timed) stored(t *testing.T, now time.Time, commit bool) *State {
 
 func TestHistogramRestart(t *testing.T) {
 	s := newTimed(false, explicitBuckets)
-	s.taken(at(0), false)
+	s.accepted(at(0), false)
 	s.record("a", 0.5, at(1))
 	s.record("a", 20, at(1))
 	state := s.stored(t, at(2), true)
@@ -308,18 +273,18 @@ func TestHistogramRestart(t *testing.T) {
 	again := newTimed(false, explicitBuckets)
 	require.NoError(t, again.Restore(state))
 	again.record("a", 5, at(3))
-	got := pointsOf(t, again.taken(at(3), false))["a"].(pmetric.HistogramDataPoint)
+	got := pointsOf(t, again.accepted(at(3), false))["a"].(pmetric.HistogramDataPoint)
 	assert.Equal(t, []uint64{1, 1, 1}, got.BucketCounts().AsRaw())
 	assert.InDelta(t, 25.5, got.Sum(), 0)
 	assert.InDelta(t, 0.5, got.Min(), 0)
 	assert.InDelta(t, 20.0, got.Max(), 0)
-	assert.Equal(t, at(0), got.StartTimestamp().AsTime())
+	assert.Equal(t, at(0), timeOf(got.StartTimestamp()))
 }
 
 // TestHistogramRestartDelta keeps a delta that was refused, also one that was under way.
 func TestHistogramRestartDelta(t *testing.T) {
 	s := newTimed(true, explicitBuckets)
-	s.taken(at(0), false)
+	s.accepted(at(0), false)
 	s.record("a", 5, at(1))
 	s.refused(at(1))
 	s.record("a", 6, at(1))
@@ -332,7 +297,7 @@ func TestHistogramRestartDelta(t *testing.T) {
 	} {
 		again := newTimed(true, explicitBuckets)
 		require.NoError(t, again.Restore(tt.state))
-		assert.Equal(t, tt.want, spans(again.taken(at(3), false), "stages"))
+		assert.Equal(t, tt.want, spans(again.accepted(at(3), false), "stages"))
 	}
 }
 
@@ -344,12 +309,12 @@ func TestOtherBuckets(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			again := newTimed(false, b)
 			require.ErrorIs(t, again.Restore(state), ErrOtherSettings)
-			got := pointsOf(t, again.taken(at(2), false))
+			got := pointsOf(t, again.accepted(at(2), false))
 			assert.Zero(t, got["a"].Count(), "it begins anew")
 		})
 	}
 	wrong := *state.Metrics["stages"].Series[0].Values
-	wrong.Pos.Counts = wrong.Pos.Counts[1:]
+	wrong.Positive.Counts = wrong.Positive.Counts[1:]
 	_, ok := explicitBuckets.restore(&wrong)
 	assert.False(t, ok, "fewer counts than buckets")
 }
@@ -366,6 +331,7 @@ func requireSame(t require.TestingT, want, got pmetric.ExponentialHistogramDataP
 	require.InDelta(t, want.Sum(), got.Sum(), 1e-9*(1+math.Abs(want.Min())+math.Abs(want.Max())), message)
 	require.InDelta(t, want.Min(), got.Min(), 0, message)
 	require.InDelta(t, want.Max(), got.Max(), 0, message)
+	require.Equal(t, want.HasSum(), got.HasSum(), message)
 	require.Equal(t, want.Scale(), got.Scale(), message)
 	require.Equal(t, want.ZeroCount(), got.ZeroCount(), message)
 	for _, side := range [][2]pmetric.ExponentialHistogramDataPointBuckets{
@@ -392,9 +358,9 @@ func TestExponentialRestart(t *testing.T) {
 		}
 	})
 	again := func(t require.TestingT, b *Buckets, d distribution) distribution {
-		written, err := json.Marshal(d.values())
+		written, err := json.Marshal(d.state())
 		require.NoError(t, err)
-		var values Values
+		var values distributionState
 		require.NoError(t, json.Unmarshal(written, &values))
 		restored, ok := b.restore(&values)
 		require.True(t, ok)
@@ -442,4 +408,60 @@ func TestExponentialMerge(t *testing.T) {
 	empty.merge(left)
 	empty.merge(right)
 	requireSame(t, exportedPoint(all), exportedPoint(empty), "merged")
+}
+
+// TestNegativeValue leaves the sum out from the first negative value on, over a restart too; with delta temporality only
+// where the delta has one.
+func TestNegativeValue(t *testing.T) {
+	for name, b := range map[string]Buckets{"explicit": explicitBuckets, "exponential": exponentialBuckets} {
+		for _, delta := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, delta=%v", name, delta), func(t *testing.T) {
+				s := newTimed(delta, b)
+				s.accepted(at(0), false)
+				s.record("a", 5, at(1))
+				s.record("a", 0, at(1))
+				got := pointsOf(t, s.accepted(at(1), false))["a"]
+				assert.True(t, got.HasSum())
+				assert.InDelta(t, 5.0, got.Sum(), 0)
+
+				s.record("a", -1, at(2))
+				s.record("a", 3, at(2))
+				refused := pointsOf(t, s.refused(at(2)))["a"]
+				assert.False(t, refused.HasSum())
+				s.record("a", 2, at(3))
+				state := s.stored(t, at(3), false)
+				s = newTimed(delta, b)
+				require.NoError(t, s.Restore(state))
+				got = pointsOf(t, s.accepted(at(4), false))["a"]
+				assert.False(t, got.HasSum(), "with what was refused, after a restart")
+				assert.InDelta(t, -1.0, got.Min(), 0)
+				assert.InDelta(t, map[bool]float64{false: 5, true: 3}[delta], got.Max(), 0)
+				assert.EqualValues(t, map[bool]int{false: 5, true: 3}[delta], got.Count())
+
+				s.record("a", 4, at(5))
+				assert.Equal(t, delta, pointsOf(t, s.accepted(at(5), false))["a"].HasSum())
+			})
+		}
+	}
+}
+
+// TestValuesThatAreNotFinite are ignored: they cannot be stored.
+func TestValuesThatAreNotFinite(t *testing.T) {
+	for name, b := range map[string]Buckets{"explicit": explicitBuckets, "exponential": exponentialBuckets} {
+		t.Run(name, func(t *testing.T) {
+			s := newTimed(false, b)
+			s.accepted(at(0), false)
+			for _, value := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), math.MaxFloat64, math.MaxFloat64, 1} {
+				s.record("a", value, at(1))
+			}
+			state := s.stored(t, at(1), true)
+			s = newTimed(false, b)
+			require.NoError(t, s.Restore(state))
+			got := pointsOf(t, s.accepted(at(2), false))["a"]
+			assert.EqualValues(t, 3, got.Count())
+			assert.InDelta(t, math.MaxFloat64, got.Sum(), 0, "as large as can be stored")
+			assert.InDelta(t, 1.0, got.Min(), 0)
+			assert.InDelta(t, math.MaxFloat64, got.Max(), 0)
+		})
+	}
 }

@@ -1,8 +1,8 @@
 // Copyright The VerifyYou Receiver Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package counters counts exactly and exports the counts as metrics: sums, histograms and UpDownCounters, each with a series a
-// key, which begin with 0 and lose nothing when an export is refused.
+// Package counters counts exactly and exports the counts as metrics: sums, histograms and UpDownCounters with a series
+// for each key. Series begin with 0, and nothing is lost when an export is refused.
 package counters
 
 import (
@@ -12,31 +12,35 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.uber.org/zap"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 )
 
-// zeroToCount lies between the zero and the count of a series that are exported together: in the same millisecond
-// Prometheus drops one of them without a word.
+// zeroToCount is the time between the zero and the count of a series that are exported together: if both are in one
+// millisecond, Prometheus silently drops one of them.
 const zeroToCount = 2 * time.Millisecond
 
-// SetSettings say how the metrics of a Set are exported.
+// maxAhead is how far points may be ahead of the clock, which was set back. NTP corrects a clock by less.
+const maxAhead = time.Minute
+
+// SetSettings are the settings of a Set.
 type SetSettings struct {
+	// Logger is told when the clock was set back. It must not be nil.
+	Logger   *zap.Logger
 	Resource pcommon.Resource
 	Scope    pcommon.InstrumentationScope
 
 	// Delta chooses delta temporality over cumulative.
 	Delta bool
-	// MaxTrackers is how many values of external_tracker get series of their own. Trackers, where not empty, are the
-	// only ones that do, however many.
+	// MaxTrackers is how many values of external_tracker get series of their own, 0 for none: each is counted as
+	// cardinality.Other then. If Trackers is not empty, exactly those get series of their own and MaxTrackers is ignored.
 	MaxTrackers int
 	Trackers    []string
 }
 
-// Set is metrics that are exported together. It is safe for concurrent use, but for the methods that add a metric, which
-// come before all others.
+// Set is metrics that are exported together. First come AddSum, AddHistogram and AddUpDownCounter, then Restore where
+// there is a State to continue from; neither is safe for concurrent use. All other methods, and those of the metrics, are.
 type Set struct {
 	settings    SetSettings
 	created     time.Time
@@ -44,36 +48,35 @@ type Set struct {
 	otherBegun  atomic.Bool // whether cardinality.Other has series
 	instruments []instrument
 
-	flushing sync.Mutex // held during an Export; for the fields below and what the instruments know of exports
-	stamp    time.Time  // of the last points, refused or not: never twice the same millisecond
-	exported time.Time  // of the last flush that was not refused: where a delta begins
+	flushing sync.Mutex // held during an Export; guards what follows and what the instruments know of exports
+	stamp    time.Time  // of the last points, accepted or not: no two flushes share a millisecond
 }
 
-// instrument is a metric of a Set.
+// instrument is a metric of a Set. Export to rollback are called with flushing held, as are pending, evict and state.
 type instrument interface {
 	definition() *Definition
 
-	// createKnown makes the series that a tracker, or none, has from its beginning on.
+	// createKnown creates the known series of a tracker, or of none.
 	createKnown(tracker string, now time.Time)
-	// export writes what there is to export, which is what the other methods of a flush are about.
+
+	// export writes what there is to export. Either commit or rollback follows.
 	export(f *flush, to pmetric.Metric)
-	// commit says that it has been taken, rollback that it has not.
 	commit(f *flush)
 	rollback()
-	// moved returns those of the trackers whose series have something that has not been exported.
-	moved(trackers map[string]bool) map[string]bool
-	// end ends the series of trackers.
-	end(trackers map[string]bool)
 
-	state() []Series
-	// restore reports false where a series cannot go on.
-	restore(series []Series, holds func(tracker string) bool) bool
+	// pending returns those of the trackers that have something which no accepted export had.
+	pending(trackers map[string]bool) map[string]bool
+	// evict removes the series of trackers.
+	evict(trackers map[string]bool)
+
+	state() []seriesState
+	// restore returns false if series cannot continue. Those of trackers that do not hold a place are skipped.
+	restore(series []seriesState, holds func(tracker string) bool) bool
 }
 
-// flush is what the instruments know of an export that is under way.
+// flush is what the instruments know of the export in progress.
 type flush struct {
 	now   time.Time
-	since time.Time // the flush before that was not refused
 	delta bool
 	last  bool
 }
@@ -85,9 +88,10 @@ func (f *flush) temporality() pmetric.AggregationTemporality {
 	return pmetric.AggregationTemporalityCumulative
 }
 
-// NewSet returns a Set without metrics that begins at a time.
+// NewSet returns a Set without metrics. now is when the known series start.
 func NewSet(settings SetSettings, now time.Time) *Set {
-	return &Set{settings: settings, created: now, trackers: cardinality.NewTrackers(settings.MaxTrackers, settings.Trackers), exported: now}
+	now = wall(now)
+	return &Set{settings: settings, created: now, trackers: cardinality.NewTrackers(settings.MaxTrackers, settings.Trackers)}
 }
 
 func (s *Set) add(i instrument) {
@@ -95,14 +99,14 @@ func (s *Set) add(i instrument) {
 	s.instruments = append(s.instruments, i)
 }
 
-// Tracker returns the value to count an event of a tracker under that comes at a time. One that is new begins the
-// series of a whole funnel, so that a stage which nobody reached is there as 0.
+// Tracker returns the value to count an event under that has the tracker name and came at now: name itself, "" or
+// cardinality.Other. A tracker that is new gets all of its known series, so that a stage which nobody reached shows as 0.
 func (s *Set) Tracker(name string, now time.Time) string {
-	bounded, isNew := s.trackers.Admit(name, now)
-	if isNew || bounded == cardinality.Other && s.otherBegun.CompareAndSwap(false, true) {
-		s.createKnown(bounded, now)
+	admitted, isNew := s.trackers.Admit(name, now)
+	if isNew || admitted == cardinality.Other && s.otherBegun.CompareAndSwap(false, true) {
+		s.createKnown(admitted, now)
 	}
-	return bounded
+	return admitted
 }
 
 func (s *Set) createKnown(tracker string, now time.Time) {
@@ -111,48 +115,74 @@ func (s *Set) createKnown(tracker string, now time.Time) {
 	}
 }
 
-// Export is one flush. It is under way, and no other can begin, until End.
+// Export is a flush in progress. Whoever flushes calls, in this order:
+//   - Set.Export, which waits for the export before to end;
+//   - State, and saves it before anything is exported: after a crash no restored value may be below one that was
+//     exported, which a backend would take for a reset;
+//   - Commit, if the next consumer has accepted Metrics, Rollback otherwise;
+//   - State again, and saves it, with delta temporality (or deltas would be exported twice after a restart) and after
+//     the last flush (or it would not be known after a restart whether new series still have to begin with 0);
+//   - End, in any case.
+//
+// It is not safe for concurrent use. Counting goes on meanwhile, and is for the next flush.
 type Export struct {
-	// Metrics is what there is to export; it may have no data points.
+	// Metrics is what there is to export. It may have no data points. The consumer may change it.
 	Metrics pmetric.Metrics
 
-	set       *Set
-	flush     flush
-	committed bool
+	set     *Set
+	flush   flush
+	settled bool // whether Commit or Rollback was called
 }
 
-// Export begins a flush. The last one before an end exports a series that has not begun with its zero and its count.
-// When nothing of it is committed, the next flush makes up for it.
+// Export begins a flush. End must be called, or no other can begin. The last flush before a shutdown exports the zero
+// and the count of a new series at once, as no other flush follows.
 func (s *Set) Export(now time.Time, last bool) *Export {
 	s.flushing.Lock()
-	x := &Export{set: s, flush: flush{now: s.nextStamp(now, last), since: s.exported, delta: s.settings.Delta, last: last}}
+	x := &Export{set: s, flush: flush{now: s.nextStamp(now, last), delta: s.settings.Delta, last: last}}
 	x.Metrics = s.metrics(&x.flush)
 	return x
 }
 
-// Commit says that the metrics have been taken.
+// Commit says that Metrics were accepted. Trackers that were idle for 7 days and have nothing pending are evicted.
 func (x *Export) Commit() {
-	x.committed = true
+	x.settled = true
 	for _, i := range x.set.instruments {
 		i.commit(&x.flush)
 	}
-	x.set.exported = x.flush.now
-	x.set.trackers.EvictIdle(x.flush.now, x.set.endTrackers)
+	x.set.trackers.EvictIdle(x.flush.now, x.set.evict)
 }
 
-// End ends the flush, committed or not.
+// Rollback says that Metrics were not accepted. The next flush exports what they had.
+func (x *Export) Rollback() {
+	x.settled = true
+	for _, i := range x.set.instruments {
+		i.rollback()
+	}
+}
+
+// End ends the flush. It must be called once. Without Commit or Rollback before, it rolls back.
 func (x *Export) End() {
-	if !x.committed {
-		for _, i := range x.set.instruments {
-			i.rollback()
-		}
+	if !x.settled {
+		x.Rollback()
 	}
 	x.set.flushing.Unlock()
 }
 
-// nextStamp keeps the times of two flushes apart, also where the clock has been set back.
+// wall strips the monotonic reading of a clock, with which Before and Sub would not see that the clock was set back.
+func wall(now time.Time) time.Time {
+	return now.Round(0)
+}
+
+// nextStamp returns the time of the next points: that of the clock or, if the clock was set back by up to maxAhead or
+// the last flush was just now, a time right after the last points. After a larger step back, points follow the clock: they
+// would stay in the future otherwise. Backends may drop them until the clock has caught up, and then have the values.
 func (s *Set) nextStamp(now time.Time, last bool) time.Time {
-	if earliest := s.stamp.Add(zeroToCount); now.Before(earliest) {
+	now = wall(now)
+	ahead := s.stamp.Sub(now)
+	if ahead > maxAhead {
+		s.settings.Logger.Warn("The clock was set back: backends may ignore metrics until it has passed the time of the last ones",
+			zap.Duration("by", ahead), zap.Time("time_of_last_metrics", s.stamp))
+	} else if earliest := s.stamp.Add(zeroToCount); now.Before(earliest) {
 		now = earliest
 	}
 	s.stamp = now
@@ -181,7 +211,7 @@ func (s *Set) metrics(f *flush) pmetric.Metrics {
 	return md
 }
 
-// isEmpty reports whether a metric has nothing to say, as with delta temporality when nothing has moved.
+// isEmpty reports whether a metric has no data points, as with delta temporality when nothing was counted.
 func isEmpty(m pmetric.Metric) bool {
 	switch m.Type() {
 	case pmetric.MetricTypeSum:
@@ -195,82 +225,16 @@ func isEmpty(m pmetric.Metric) bool {
 	}
 }
 
-// endTrackers ends the series of trackers that have nothing left to export, and returns those.
-func (s *Set) endTrackers(idle map[string]bool) map[string]bool {
+// evict evicts idle trackers, unless they have something pending, and returns those that it has evicted. It is called
+// with the lock of trackers held.
+func (s *Set) evict(idle map[string]bool) map[string]bool {
 	for _, i := range s.instruments {
-		for name := range i.moved(idle) {
+		for name := range i.pending(idle) {
 			delete(idle, name)
 		}
 	}
 	for _, i := range s.instruments {
-		i.end(idle)
+		i.evict(idle)
 	}
 	return idle
-}
-
-// Key is what a series counts. What a metric does not count by is empty, or NoStep, in all its keys.
-type Key struct {
-	Stage, Outcome, Tracker string
-	Step                    int64
-}
-
-// NoStep is the Step of a key without one.
-const NoStep = -1
-
-// Definition says what a metric is called and what it counts by.
-type Definition struct {
-	Name, Description, Unit string
-
-	// Stage, Outcome, Tracker and Step name the attributes for the fields of a Key; those it does not count by are empty.
-	Stage, Outcome, Tracker, Step string
-
-	// Known returns the keys that a tracker, or none, has from its beginning on. Nil is none.
-	Known func(tracker string) []Key
-}
-
-// KnownStages returns a key for each documented stage, with the outcome that outcomeOf says.
-func KnownStages(tracker string, outcomeOf func(stage string) string) []Key {
-	names := event.Stages()
-	keys := make([]Key, len(names))
-	for i, stage := range names {
-		keys[i] = Key{Stage: stage, Outcome: outcomeOf(stage), Tracker: tracker, Step: NoStep}
-	}
-	return keys
-}
-
-func (d *Definition) known(tracker string) []Key {
-	if d.Known == nil || tracker != "" && d.Tracker == "" {
-		return nil
-	}
-	return d.Known(tracker)
-}
-
-// reduce empties what is not counted by.
-func (d *Definition) reduce(k Key) Key {
-	if d.Stage == "" {
-		k.Stage = ""
-	}
-	if d.Outcome == "" {
-		k.Outcome = ""
-	}
-	if d.Tracker == "" {
-		k.Tracker = ""
-	}
-	if d.Step == "" {
-		k.Step = NoStep
-	}
-	return k
-}
-
-// maxAttributes is how many attributes a key can have.
-const maxAttributes = 4
-
-func (d *Definition) attributes(k Key, to pcommon.Map) {
-	to.EnsureCapacity(maxAttributes)
-	semconv.PutString(to, d.Stage, k.Stage)
-	semconv.PutString(to, d.Outcome, k.Outcome)
-	semconv.PutString(to, d.Tracker, k.Tracker)
-	if k.Step != NoStep {
-		to.PutInt(d.Step, k.Step)
-	}
 }

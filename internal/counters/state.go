@@ -8,173 +8,184 @@ import (
 	"time"
 )
 
-// State is what of a Set is kept over a restart. It can be written as JSON.
+// State is what of a Set survives a restart. It can be written as JSON.
 type State struct {
-	Delta    bool              `json:"delta"`
-	Stamp    time.Time         `json:"stamp"`    // of the last points
-	Exported time.Time         `json:"exported"` // when the last points were taken
-	Metrics  map[string]Metric `json:"metrics"`  // by name
-	Trackers map[string]int64  `json:"trackers"` // by name, the time of the last event in nanoseconds since 1970
+	Delta    bool                   `json:"delta"`
+	Stamp    time.Time              `json:"stamp"`    // of the last points
+	Metrics  map[string]metricState `json:"metrics"`  // by name
+	Trackers map[string]int64       `json:"trackers"` // by name, the time of the last event in nanoseconds since 1970
 }
 
-// Metric is the state of one metric.
-type Metric struct {
-	CountedBy [4]string `json:"counted_by"` // attributes: stage, outcome, tracker, step
-	Series    []Series  `json:"series"`
+type metricState struct {
+	Attributes [maxAttributes]string `json:"counted_by"` // see Definition.attributeNames
+	Series     []seriesState         `json:"series"`
 }
 
-// Series is the state of one series.
-type Series struct {
-	Stage   string    `json:"stage,omitempty"`
-	Outcome string    `json:"outcome,omitempty"`
-	Tracker string    `json:"tracker,omitempty"`
-	Step    int64     `json:"step"`
-	Created time.Time `json:"created"`
+type seriesState struct {
+	Stage      string    `json:"stage,omitempty"`
+	Outcome    string    `json:"outcome,omitempty"`
+	Tracker    string    `json:"tracker,omitempty"`
+	Step       int64     `json:"step"`
+	DroppedOff bool      `json:"dropped_off,omitempty"`
+	Start      time.Time `json:"start"`
+
+	BeginsWithZero bool `json:"begins_with_zero,omitempty"` // see series.beginsWithZero
 
 	// Of a sum.
 	Value    int64 `json:"value,omitempty"`
 	Exported int64 `json:"exported,omitempty"`
 
-	// Of a histogram: its values, of which so many have not been exported.
-	Values     *Values `json:"values,omitempty"`
-	Unexported uint64  `json:"unexported,omitempty"`
+	// Of a histogram: what was recorded, and how much of it has not been exported.
+	Values     *distributionState `json:"values,omitempty"`
+	Unexported uint64             `json:"unexported,omitempty"`
 }
 
-// ErrOtherSettings means that counters of a State were counted by other attributes, or with another temporality: those
-// begin anew.
-var ErrOtherSettings = errors.New("some were counted by other attributes, in other buckets or with another temporality")
+// ErrOtherSettings means that metrics of a State had other attributes, other buckets or another temporality, or series
+// of trackers that are not to have any now. Those begin anew.
+var ErrOtherSettings = errors.New("metrics were stored with other attributes, buckets, trackers or another temporality")
 
-// errState means that a State is not one that a Set was in.
-var errState = errors.New("the state of the counters is none")
+// errInvalidState means that a State is not one that a Set can be in.
+var errInvalidState = errors.New("invalid counter state")
 
-func (k Key) series(created time.Time) Series {
-	return Series{Stage: k.Stage, Outcome: k.Outcome, Tracker: k.Tracker, Step: k.Step, Created: created}
+func (s *seriesState) key() Key {
+	return Key{Stage: s.Stage, Outcome: s.Outcome, Tracker: s.Tracker, Step: s.Step, DroppedOff: s.DroppedOff}
 }
 
-func (s *Series) key() Key {
-	return Key{Stage: s.Stage, Outcome: s.Outcome, Tracker: s.Tracker, Step: s.Step}
+func (s *seriesState) isValid() bool {
+	return s.Value >= 0 && s.Exported >= 0 && s.Exported <= s.Value && !s.Start.IsZero()
 }
 
-func (s *Series) valid() bool {
-	return s.Value >= 0 && s.Exported >= 0 && s.Exported <= s.Value && !s.Created.IsZero()
-}
-
-func (d *Definition) countedBy() [4]string {
-	return [4]string{d.Stage, d.Outcome, d.Tracker, d.Step}
-}
-
-// State returns the state of the set during the export: what of it has been committed counts as exported. No value in
-// it is below one of the export.
+// State returns the state of the set. What the export in progress has counts as exported after Commit, and as not
+// exported after Rollback. Before, it is not known, and the state is such that nothing is wrong either way if the process
+// ends: deltas are pending, and a series whose count is in the export does not begin with 0 again. No value in the state
+// is below one in the export.
 func (x *Export) State() State {
 	s := x.set
-	state := State{Delta: s.settings.Delta, Stamp: s.stamp, Exported: s.exported, Metrics: map[string]Metric{}, Trackers: s.trackers.Seen()}
+	state := State{Delta: s.settings.Delta, Stamp: s.stamp, Metrics: map[string]metricState{}, Trackers: s.trackers.Seen()}
 	for _, i := range s.instruments {
 		d := i.definition()
-		state.Metrics[d.Name] = Metric{CountedBy: d.countedBy(), Series: i.state()}
+		state.Metrics[d.Name] = metricState{Attributes: d.attributeNames(), Series: i.state()}
 	}
 	return state
 }
 
-// Restore makes a new Set go on where that of a state ended. It must come before all else, but for adding the metrics.
-// With ErrOtherSettings what can go on does; with any other error the set is left as it is.
+// Restore makes a new Set continue from a state. It must be called after the metrics have been added and before
+// anything else: before the first Add, Record, Tracker and Export.
 //
-// A restored series goes on with its value: a zero would look like a reset, and the whole value be counted again.
+// After ErrOtherSettings the metrics that can continue do; after any other error the set is as it was. A restored series
+// continues with its value: a zero would look like a reset, and the whole value would be counted again. Only one of which
+// nothing above 0 was exported begins with 0, as a new one does.
 func (s *Set) Restore(state *State) error {
 	if state.Delta != s.settings.Delta {
 		return ErrOtherSettings
 	}
 	for _, m := range state.Metrics {
 		for i := range m.Series {
-			if !m.Series[i].valid() {
-				return errState
+			if !m.Series[i].isValid() {
+				return errInvalidState
 			}
 		}
 	}
-	s.stamp, s.exported = state.Stamp, state.Exported
+	s.stamp = state.Stamp
 	s.trackers.Restore(state.Trackers)
 	var err error
 	for _, i := range s.instruments {
 		m, ok := state.Metrics[i.definition().Name]
-		if ok && m.CountedBy != i.definition().countedBy() {
+		if ok && m.Attributes != i.definition().attributeNames() {
 			err = ErrOtherSettings
 			continue
 		}
-		if !i.restore(m.Series, s.trackers.Holds) { // of a tracker that is held no more: the list has changed
+		if !i.restore(m.Series, s.trackers.Holds) {
 			err = ErrOtherSettings
 		}
 	}
 	for tracker := range s.trackers.Seen() {
-		s.createKnown(tracker, s.created) // of a metric that has been switched on
+		s.createKnown(tracker, s.created) // of a metric that has been enabled since
 	}
 	return err
 }
 
-func (s *Sum) state() []Series {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	all := make([]Series, 0, len(s.points))
-	for key, p := range s.points {
-		series := key.series(p.created)
-		series.Value, series.Exported = p.value.Load(), p.exported
-		all = append(all, series)
-	}
-	return all
-}
-
-func (s *Sum) restore(all []Series, holds func(tracker string) bool) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range all {
-		series := &all[i]
-		if !holds(series.Tracker) {
-			continue
+// states returns the state of each series, for which fill adds what the value is.
+func (t *table[V]) states(fill func(state *seriesState, s *series[V])) []seriesState {
+	entries := t.entries()
+	all := make([]seriesState, len(entries))
+	for i, e := range entries {
+		k := e.key
+		all[i] = seriesState{
+			Stage: k.Stage, Outcome: k.Outcome, Tracker: k.Tracker, Step: k.Step, DroppedOff: k.DroppedOff, Start: e.start,
+			BeginsWithZero: e.beginsWithZero(),
 		}
-		p := &point{created: series.Created, exported: series.Exported, begun: true}
-		p.value.Store(series.Value)
-		s.points[series.key()] = p
-	}
-	return true
-}
-
-func (h *Histogram) state() []Series {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	all := make([]Series, 0, len(h.points))
-	for key, p := range h.points {
-		series := key.series(p.created)
-		values := h.merged(p).values()
-		series.Values, series.Unexported = &values, p.unexported
-		all = append(all, series)
+		fill(&all[i], e.series)
 	}
 	return all
 }
 
-// merged returns the values of a point with those that are being exported.
-func (h *Histogram) merged(p *histogramPoint) distribution {
-	if p.leaving == nil {
-		return p.total
-	}
-	all := h.buckets.newDistribution()
-	all.merge(p.leaving)
-	all.merge(p.total)
-	return all
-}
-
-func (h *Histogram) restore(all []Series, holds func(tracker string) bool) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	same := true
+// restoreSeries creates the series that valueOf, which returns how much of them was exported too, reports true for. It
+// returns false if any was left out.
+func (t *table[V]) restoreSeries(all []seriesState, holds func(tracker string) bool, valueOf func(*seriesState) (V, int64, bool)) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	complete := true
 	for i := range all {
-		series := &all[i]
-		if series.Values == nil || !holds(series.Tracker) {
-			continue
+		state := &all[i]
+		if !holds(state.Tracker) {
+			continue // the list of trackers has changed
 		}
-		total, ok := h.buckets.restore(series.Values)
+		v, exported, ok := valueOf(state)
 		if !ok {
-			same = false
+			complete = false
 			continue
 		}
-		h.points[series.key()] = &histogramPoint{created: series.Created, begun: true, total: total, unexported: series.Unexported}
+		risen := !state.BeginsWithZero
+		t.series[state.key()] = &series[V]{value: v, start: state.Start, begun: risen, risen: risen, exported: exported}
 	}
-	return same
+	return complete
+}
+
+func (s *Sum) state() []seriesState {
+	return s.states(func(state *seriesState, x *series[*count]) {
+		state.Value, state.Exported = x.value.Load(), x.exported
+	})
+}
+
+func (s *Sum) restore(all []seriesState, holds func(tracker string) bool) bool {
+	return s.restoreSeries(all, holds, func(state *seriesState) (*count, int64, bool) {
+		c := &count{}
+		c.Store(state.Value)
+		return c, state.Exported, true
+	})
+}
+
+func (h *Histogram) state() []seriesState {
+	return h.states(func(state *seriesState, x *series[*observations]) {
+		values, recorded := x.value.state()
+		state.Values, state.Unexported = &values, uint64(recorded-x.exported)
+	})
+}
+
+// state returns the observations, those in the export in progress included, and what recorded does.
+func (o *observations) state() (distributionState, int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.exporting == nil {
+		return o.total.state(), o.count
+	}
+	all := o.buckets.newDistribution()
+	all.merge(o.exporting)
+	all.merge(o.total)
+	return all.state(), o.count
+}
+
+func (h *Histogram) restore(all []seriesState, holds func(tracker string) bool) bool {
+	return h.restoreSeries(all, holds, func(state *seriesState) (*observations, int64, bool) {
+		if state.Values == nil {
+			return nil, 0, false
+		}
+		total, ok := h.buckets.restore(state.Values)
+		if !ok {
+			return nil, 0, false
+		}
+		recorded := int64(total.count())
+		return &observations{buckets: &h.buckets, total: total, count: recorded}, recorded - int64(state.Unexported), true
+	})
 }
