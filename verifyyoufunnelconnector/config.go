@@ -82,9 +82,13 @@ var defaultBuckets = []time.Duration{
 // scoreBuckets serve scores from 0 to 1 and from 0 to 100, since the scale is not documented.
 var scoreBuckets = []float64{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100}
 
+// attemptBuckets tell those who passed at the first attempt from those who tried again; there are few attempts, so that
+// they are the same whatever the configuration says of durations.
+var attemptBuckets = []float64{0, 1, 2, 3, 5, 10}
+
 func createDefaultConfig() component.Config {
 	return &Config{
-		Key:              verificationkey.Key{"verifyyou.verification_id"},
+		Key:              verificationkey.Default(),
 		AbandonAfter:     30 * time.Minute,
 		Settle:           30 * time.Second,
 		Window:           24 * time.Hour,

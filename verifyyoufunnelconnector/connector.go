@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -40,6 +41,8 @@ type funnelConnector struct {
 	state     persistence
 	telemetry *telemetry
 	now       func() time.Time
+
+	reinitialized atomic.Int64 // keys that nobody has been warned of yet
 
 	created, started int // instances; one is created, started and shut down after the other
 	stopOnce         sync.Once

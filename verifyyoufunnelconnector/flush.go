@@ -51,6 +51,7 @@ func (c *funnelConnector) lastFlush(ctx context.Context) {
 // flush ends the verifications that are due, and sends what there is to send of all signals.
 func (c *funnelConnector) flush(ctx context.Context, last bool) error {
 	c.funnel.Advance(c.now())
+	c.warnOfSharedKeys()
 	return errors.Join(c.sendMetrics(ctx, last), c.sendTraces(ctx), c.sendSummaries(ctx))
 }
 

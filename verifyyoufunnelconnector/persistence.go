@@ -59,6 +59,7 @@ func (c *funnelConnector) reset(instanceID string) {
 	c.metrics = c.newMetrics(c.resource)
 	c.funnel = funnel.NewFunnel(funnel.Settings{
 		AbandonAfter: c.cfg.AbandonAfter, Settle: c.cfg.Settle, Window: c.cfg.Window, MaxVerifications: c.cfg.MaxVerifications,
+		ActiveByTracker: c.metrics.activeByTracker,
 	}, c)
 }
 

@@ -39,7 +39,7 @@ func settingsOf(cfg *metadata.MetricsConfig) []metricSettings {
 
 // choose returns a definition with those of its attributes that are enabled.
 func (s *metricSettings) choose(d counters.Definition) counters.Definition {
-	for _, name := range []*string{&d.Stage, &d.Outcome, &d.Tracker} {
+	for _, name := range []*string{&d.Stage, &d.Outcome, &d.Tracker, &d.DroppedOff} {
 		*name = counters.Enabled(s.attributes, *name)
 	}
 	return d

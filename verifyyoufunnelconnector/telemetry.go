@@ -8,6 +8,7 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/otel/metric"
+	"go.uber.org/zap"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/funnel"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/selftelemetry"
@@ -53,6 +54,7 @@ func (t *telemetry) start(ctx context.Context) {
 	t.ConnectorVerifyyouFunnelDropped.Add(ctx, 0, t.logs)
 	t.ConnectorVerifyyouFunnelDropped.Add(ctx, 0, t.traces)
 	t.ConnectorVerifyyouFunnelEndedEarly.Add(ctx, 0, t.own)
+	t.ConnectorVerifyyouFunnelReinitialized.Add(ctx, 0, t.own)
 }
 
 func (t *telemetry) countEvents(ctx context.Context, counted *resultCounts) {
@@ -65,6 +67,10 @@ func (t *telemetry) countEvents(ctx context.Context, counted *resultCounts) {
 
 func (t *telemetry) countEndedEarly(ctx context.Context) {
 	t.ConnectorVerifyyouFunnelEndedEarly.Add(ctx, 1, t.own)
+}
+
+func (t *telemetry) countReinitialized(ctx context.Context) {
+	t.ConnectorVerifyyouFunnelReinitialized.Add(ctx, 1, t.own)
 }
 
 func (t *telemetry) countDroppedTraces(ctx context.Context, n int) {
@@ -80,4 +86,15 @@ func (t *telemetry) observeVerifications(f *funnel.Funnel) error {
 		o.Observe(int64(f.Len()), t.own)
 		return nil
 	})
+}
+
+// warnOfSharedKeys says since the last time how many keys seem to name something that many people share. It is called
+// once a flush, so that it cannot fill the log.
+func (c *funnelConnector) warnOfSharedKeys() {
+	if n := c.reinitialized.Swap(0); n > 0 {
+		c.settings.Logger.Warn("Verifications were initialized again under the same key, which may be shared by many people, "+
+			"who are then counted as one. If each run has an id of its own, session_id for example, use it as the key: "+
+			"set fields: [session_id] and verification_key: [verifyyou.session_id] in the receiver, and key: [verifyyou.session_id] in the connector",
+			zap.Int64("keys", n), zap.Strings("key", c.cfg.Key))
+	}
 }
