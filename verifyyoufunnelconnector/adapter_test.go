@@ -26,6 +26,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/clocktest"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/state/statetest"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
@@ -39,7 +40,8 @@ type adapter struct {
 	disk    *statetest.Disk
 	host    *statusHost
 	logged  *observer.ObservedLogs
-	at      time.Time
+	at      time.Time     // by the wall clock
+	ran     time.Duration // by the monotonic one
 	refused []pipeline.Signal
 	refusal error // of those; nil is one that is not for good
 
@@ -111,7 +113,7 @@ func (a *adapter) start() {
 		a.outputs = append(a.outputs, made.(*output))
 	}
 	c := a.outputs[0].funnelConnector
-	c.now = func() time.Time { return a.at }
+	c.now = a.now
 	require.NoError(a.t, c.begin(context.Background(), a.host))
 	c.started = c.created
 }
@@ -173,15 +175,49 @@ func (h *statusHost) GetExtensions() map[component.ID]component.Component { retu
 
 func (h *statusHost) Report(e *componentstatus.Event) { h.reported = append(h.reported, e.Status()) }
 
+// now is as time.Now: it has a monotonic reading.
+func (a *adapter) now() time.Time { return clocktest.Time(a.at, a.ran) }
+
+// lookInterval is how often the connector looks at the clock.
+const lookInterval = 5 * time.Second
+
+// run lets the connector run until its clock shows a time.
+func (a *adapter) run(until time.Time) {
+	for {
+		pause := min(until.Sub(a.at), lookInterval)
+		a.pass(pause)
+		a.look()
+		if pause < lookInterval {
+			return
+		}
+	}
+}
+
+func (a *adapter) pass(d time.Duration) {
+	a.at, a.ran = a.at.Add(d), a.ran+d
+}
+
+func (a *adapter) look() { a.outputs[0].funnel.Advance(a.now()) }
+
+// pause ends with a look: that was overdue.
+func (a *adapter) pause(d time.Duration) {
+	a.pass(d)
+	a.look()
+}
+
+func (a *adapter) setClock(d time.Duration) {
+	a.at = a.at.Add(d)
+}
+
 func (a *adapter) consume(at time.Time, logs plog.Logs) {
-	a.at = at
+	a.run(at)
 	for _, o := range a.outputs {
 		require.NoError(a.t, o.ConsumeLogs(context.Background(), logs))
 	}
 }
 
 func (a *adapter) flush(at time.Time, last bool) {
-	a.at = at
+	a.run(at)
 	err := a.outputs[0].flush(context.Background(), last)
 	if len(a.refused) == 0 {
 		require.NoError(a.t, err)
@@ -193,13 +229,13 @@ func (a *adapter) refuse(signals ...pipeline.Signal) {
 }
 
 func (a *adapter) restart(stopped, started time.Time) {
-	a.at = stopped
+	a.run(stopped)
 	for _, o := range a.outputs {
 		require.NoError(a.t, o.Shutdown(context.Background()))
 	}
 	a.events = a.eventCounts()
 	require.NoError(a.t, a.telemetry.Shutdown(context.Background()))
-	a.at = started
+	a.pass(started.Sub(stopped))
 	a.start()
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/clocktest"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
 
@@ -22,7 +23,7 @@ func (nobody) Resumed(End, string, time.Time)    {}
 func (nobody) Reinitialized()                    {}
 func (nobody) Ended(*Ended, bool, time.Time)     {}
 
-var start = time.Date(2026, 6, 9, 17, 0, 0, 0, time.UTC)
+var start = clocktest.Time(time.Date(2026, 6, 9, 17, 0, 0, 0, time.UTC), 0)
 
 func settings(maxVerifications int) Settings {
 	return Settings{AbandonAfter: 30 * time.Minute, Settle: 30 * time.Second, Window: 24 * time.Hour, MaxVerifications: maxVerifications}

@@ -4,7 +4,6 @@
 package funnel
 
 import (
-	"slices"
 	"time"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
@@ -33,14 +32,15 @@ func OutcomeAfter(stage string) Outcome {
 	}
 }
 
-func outcomeOf(entries []entry) Outcome {
-	if indexOfStage(entries, completed) >= 0 {
+func outcomeOf(es entries) Outcome {
+	switch {
+	case es.first(completed) != nil:
 		return Completed
-	}
-	if isDropOff(entries[len(entries)-1].stage) {
+	case isDropOff(es.last().stage):
 		return DropOff
+	default:
+		return Abandoned
 	}
-	return Abandoned
 }
 
 // End is how a verification ended.
@@ -54,15 +54,16 @@ type End struct {
 type Ended struct {
 	Key, ExternalID, Tracker string
 	Outcome                  Outcome
-	Trail                    []Entry // in order, never empty
-	Events                   int     // distinct ones, of which not all may be in Trail
-	Attempts                 int     // how many of Trail are liveness_started
-	DropOffs                 []string
+	Trail                    []Entry  // in order, never empty
+	Events                   int      // distinct ones, of which not all may be in Trail
+	Attempts                 int      // how many of Trail are liveness_started
+	DropOffs                 []string // the drop-off stages in Trail, in order, each once
 	TrustScore               event.Number[float64]
 	Number                   int // of the end, from 1 on: with 2 it has been resumed
 
-	// What is given once a verification: the steps of the happy path that it has passed since the end before, the time
-	// from the first event to the completion, and the time to the first event of a stage from the event before it.
+	// What is given once a verification: the steps of the happy path that it has passed, which are all up to the furthest
+	// one that it has reached; the time from the first event to the completion; and the time to the first event of a
+	// stage from the event before it.
 	Passed     []string
 	Duration   event.Number[float64] // seconds
 	StageTimes []StageTime
@@ -108,74 +109,89 @@ func (e *Ended) Resumed() bool {
 }
 
 // endOf returns how a verification with these entries ends.
-func (f *Funnel) endOf(entries []entry) End {
+func (f *Funnel) endOf(es entries) End {
 	return End{
-		Outcome:    outcomeOf(entries),
-		LastStage:  f.stages.Name(int(entries[len(entries)-1].stage)),
-		DroppedOff: slices.ContainsFunc(entries, func(e entry) bool { return isDropOff(e.stage) }),
+		Outcome:    outcomeOf(es),
+		LastStage:  f.stages.Name(int(es.last().stage)),
+		DroppedOff: len(f.dropOffs(es)) > 0,
 	}
 }
 
 // summarize makes the end of a verification, and marks in it and its entries what has been given.
-func (f *Funnel) summarize(v *verification, entries []entry) *Ended {
+func (f *Funnel) summarize(v *verification, es entries) *Ended {
 	e := &Ended{
 		Key: v.key(), ExternalID: v.externalID(), Tracker: v.tracker.Value(),
-		Outcome: outcomeOf(entries), Trail: make([]Entry, len(entries)), Events: int(v.events), Number: int(v.ends),
-		Attempts: attempts(entries), DropOffs: f.dropOffs(entries),
+		Outcome: outcomeOf(es), Trail: make([]Entry, 0, len(es)), Events: int(v.events), Number: int(v.ends),
+		Attempts: es.count(livenessStarted), DropOffs: f.dropOffs(es), Passed: f.pass(v, es),
 	}
-	for i := range entries {
-		s := &entries[i]
-		e.Trail[i] = Entry{Stage: f.stages.Name(int(s.stage)), At: s.at, ID: s.id, New: true}
-		if s.scored {
+	var first *entry
+	for entry := range es.inTime {
+		if first == nil {
+			first = entry
+		}
+		e.Trail = append(e.Trail, Entry{Stage: f.stages.Name(int(entry.stage)), At: entry.at, ID: entry.id, New: entry.mark == fresh})
+		if entry.scored {
 			e.TrustScore = event.Number[float64]{Value: v.score, Valid: true}
 		}
 	}
-	if i := indexOfStage(entries, completed); i >= 0 && !v.timed {
-		v.timed = true
-		e.Duration = event.Number[float64]{Value: seconds(entries[0].at, entries[i].at), Valid: true}
+	if completion := es.first(completed); completion != nil && !v.durationGiven {
+		v.durationGiven = true
+		e.Duration = event.Number[float64]{Value: seconds(first.at, completion.at), Valid: true}
 	}
-	e.StageTimes = f.stageTimes(entries)
+	e.StageTimes = f.stageTimes(es)
 	return e
 }
 
-// attempts returns how many attempts at liveness there are.
-func attempts(entries []entry) int {
-	n := 0
-	for i := range entries {
-		if entries[i].stage == livenessStarted {
-			n++
-		}
-	}
-	return n
-}
-
 // dropOffs returns the drop-off stages in order, each once.
-func (f *Funnel) dropOffs(entries []entry) []string {
+func (f *Funnel) dropOffs(es entries) []string {
 	var stages []string
-	for i := range entries {
-		if stage := entries[i].stage; isDropOff(stage) && indexOfStage(entries, stage) == i {
-			stages = append(stages, f.stages.Name(int(stage)))
+	for e := range es.inTime {
+		if isDropOff(e.stage) && e == es.first(e.stage) {
+			stages = append(stages, f.stages.Name(int(e.stage)))
 		}
 	}
 	return stages
 }
 
-// stageTimes returns the times to the stages that have not been given yet, and marks them.
-func (f *Funnel) stageTimes(entries []entry) []StageTime {
-	var given, seen [cardinality.OtherNumber + 1]bool
-	for i := range entries {
-		given[entries[i].stage] = given[entries[i].stage] || entries[i].timed
+// pass returns the steps of the happy path up to the furthest one that was reached, without those that have been given.
+func (f *Funnel) pass(v *verification, es entries) []string {
+	given, furthest := 0, 0
+	for i, stage := range happyPath {
+		if v.passed == stage+1 {
+			given = i + 1
+		}
+		if es.first(stage) != nil {
+			furthest = i + 1
+		}
+	}
+	if furthest <= given {
+		return nil
+	}
+	v.passed = happyPath[furthest-1] + 1
+	var steps []string
+	for _, stage := range happyPath[given:furthest] {
+		steps = append(steps, f.stages.Name(int(stage)))
+	}
+	return steps
+}
+
+// stageTimes marks all entries as told, and returns the times to the stages that have not been given yet.
+func (f *Funnel) stageTimes(es entries) []StageTime {
+	var given [cardinality.OtherNumber + 1]bool
+	for e := range es.inTime {
+		given[e.stage] = given[e.stage] || e.mark == timed
 	}
 	var times []StageTime
-	for i := range entries {
-		s := &entries[i]
-		isFirst := !seen[s.stage]
-		seen[s.stage] = true
-		if i == 0 || !isFirst || given[s.stage] {
-			continue
+	var prev *entry
+	for e := range es.inTime {
+		if e.mark == fresh {
+			e.mark = told
 		}
-		s.timed = true
-		times = append(times, StageTime{Stage: f.stages.Name(int(s.stage)), Seconds: seconds(entries[i-1].at, s.at)})
+		if prev != nil && !given[e.stage] && e == es.first(e.stage) {
+			e.mark = timed
+			times = append(times, StageTime{Stage: f.stages.Name(int(e.stage)), Seconds: seconds(prev.at, e.at)})
+		}
+		prev = e
 	}
 	return times
 }

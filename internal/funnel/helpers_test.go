@@ -35,6 +35,22 @@ func (h *heard) Ended(e *Ended, early bool, _ time.Time) {
 	}
 }
 
+// run lets the Funnel run until a time, and look at the clock as often as it has to.
+func (f *Funnel) run(until time.Time) {
+	if !f.clock.looked.IsZero() {
+		for until.Sub(f.clock.looked) > maxElapsed {
+			f.Advance(f.clock.looked.Add(maxElapsed))
+		}
+	}
+	f.Advance(until)
+}
+
+// observe lets the Funnel run until a time, at which an event comes.
+func (f *Funnel) observe(e *Event, now time.Time) Result {
+	f.run(now)
+	return f.Observe(e, now)
+}
+
 // lastEnd returns the end that was heard of last.
 func (h *heard) lastEnd(t *testing.T) *Ended {
 	t.Helper()

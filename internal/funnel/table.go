@@ -4,6 +4,7 @@
 package funnel
 
 import (
+	"time"
 	"unique"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
@@ -24,10 +25,10 @@ type verification struct {
 	text    string // the key, and behind it the external id
 	trail   trail
 	tracker unique.Handle[string]
-	first   int64 // receipt of the first event, in nanoseconds since 1970
-	due     int64 // when it ends, unless something comes
-	reached uint64
-	score   float64 // the last known; a entry says whether there is one
+	first   time.Duration // receipt of the first event, by the Funnel's clock
+	due     time.Duration // when it ends, unless something comes
+	reached uint64        // a bit for each stage that has a number of its own
+	score   float64       // the last known; an entry says whether there is one
 	links   [linkKinds]links
 	events  uint32
 	// sameHash is for the index.
@@ -36,7 +37,10 @@ type verification struct {
 	ends     uint16
 	state    state
 	last     uint8 // stage of the last entry
-	timed    bool  // the time to its completion has been given
+	passed   uint8 // stage of the furthest step of the happy path that has been given, from 1 on; 0 for none
+
+	durationGiven bool // the time to its completion has been given
+	reinitialized bool // which has been told
 }
 
 func (v *verification) key() string {

@@ -18,80 +18,171 @@ type entry struct {
 	at    uint64 // nanoseconds since 1970
 	id    event.ID
 	stage uint8 // its number
+	mark  mark
 
-	timed  bool // the time to its stage has been given
-	scored bool // the last known score came with it
+	scored  bool // the last known score came with it
+	tracked bool // it is the earliest with a tracker
 }
 
-// documented is how many stages VerifyYou documents; the others are the numbers of some of them.
-var (
-	documented      = uint8(len(event.Stages()))
-	livenessStarted = numberOf("liveness_started")
-	completed       = numberOf("verification_completed")
+// mark says what has been made of an entry. It is two bits of the trail.
+type mark uint8
+
+const (
+	fresh     mark = iota // it was in the trail of no end yet
+	told                  // it was
+	timed                 // it was, and the time to its stage has been given
+	straggler             // it came after the end and is earlier: known, but no part of what is told
 )
 
-func numberOf(stage string) uint8 {
-	return uint8(slices.Index(event.Stages(), stage))
-}
-
-// dropOffs are the numbers of the drop-off stages.
-var dropOffs = func() []uint8 {
-	var numbers []uint8
-	for _, stage := range event.Stages() {
-		if event.OutcomeOf(stage) == event.DropOff {
-			numbers = append(numbers, numberOf(stage))
-		}
-	}
-	return numbers
-}()
-
-func isDropOff(stage uint8) bool {
-	return slices.Contains(dropOffs, stage)
-}
-
 // compare orders entries by time, on a tie by VerifyYou's table, undocumented stages last, then by identity.
-func (s *entry) compare(o *entry) int {
+func (e *entry) compare(o *entry) int {
 	return cmp.Or(
-		cmp.Compare(s.at, o.at),
-		cmp.Compare(min(s.stage, documented), min(o.stage, documented)),
-		bytes.Compare(s.id[:], o.id[:]),
+		cmp.Compare(e.at, o.at),
+		cmp.Compare(min(e.stage, documented), min(o.stage, documented)),
+		bytes.Compare(e.id[:], o.id[:]),
 	)
 }
 
-// trail is the entries of a verification in order, written so that they take little memory: a million verifications are
-// followed. A entry is its stage and flags in one byte, its identity, and the microseconds since the entry before it, with
-// the nanoseconds beyond them only where there are any.
+// entries are those of one verification, in order.
+type entries []entry
+
+// inTime iterates over those that are no stragglers.
+func (es entries) inTime(yield func(*entry) bool) {
+	for i := range es {
+		if es[i].mark != straggler && !yield(&es[i]) {
+			return
+		}
+	}
+}
+
+func (es entries) contains(id event.ID) bool {
+	return slices.ContainsFunc(es, func(e entry) bool { return e.id == id })
+}
+
+// first returns the first entry of a stage that is no straggler, nil if there is none.
+func (es entries) first(stage uint8) *entry {
+	for e := range es.inTime {
+		if e.stage == stage {
+			return e
+		}
+	}
+	return nil
+}
+
+// last returns the last entry that is no straggler; there is always one.
+func (es entries) last() *entry {
+	for i := len(es) - 1; i > 0; i-- {
+		if es[i].mark != straggler {
+			return &es[i]
+		}
+	}
+	return &es[0]
+}
+
+// count returns how many entries of a stage are no stragglers.
+func (es entries) count(stage uint8) (n int) {
+	for e := range es.inTime {
+		if e.stage == stage {
+			n++
+		}
+	}
+	return n
+}
+
+// score makes an entry the one that the last known score came with, unless a later one is it.
+func (es entries) score(next *entry) {
+	for i := range es {
+		if es[i].scored {
+			if next.compare(&es[i]) < 0 {
+				return
+			}
+			es[i].scored = false
+		}
+	}
+	next.scored = true
+}
+
+// track makes an entry the earliest one with a tracker, unless an earlier one is it.
+func (es entries) track(next *entry) {
+	for i := range es {
+		if es[i].tracked {
+			if next.compare(&es[i]) > 0 {
+				return
+			}
+			es[i].tracked = false
+		}
+	}
+	next.tracked = true
+}
+
+// maxEntries is how many events of a verification are kept.
+const maxEntries = 256
+
+// insert puts an entry into its place, and reports false if it is not kept. Once there are maxEntries, only the last one
+// and the first of a stage get in, each in the place of one that is expendable.
+func (es entries) insert(e entry) (entries, bool) {
+	place, _ := slices.BinarySearchFunc(es, e, func(a, b entry) int { return a.compare(&b) })
+	if len(es) >= maxEntries {
+		if e.mark == straggler || place < len(es) && es[:place].first(e.stage) != nil {
+			return es, false
+		}
+		leaves := es.expendable()
+		es = slices.Delete(es, leaves, leaves+1)
+		if leaves < place {
+			place--
+		}
+	}
+	return slices.Insert(es, place, e), true
+}
+
+// expendable returns the latest entry that is not needed: neither the last, nor the first of its stage, nor one that
+// shows what has been given. There are fewer of these than maxEntries.
+func (es entries) expendable() int {
+	isNeeded := func(e *entry) bool {
+		return e.mark == timed || e.scored || e.tracked || e == es.last() || e == es.first(e.stage)
+	}
+	leaves := len(es) - 1
+	for isNeeded(&es[leaves]) {
+		leaves--
+	}
+	return leaves
+}
+
+// trail is the entries of a verification, written so that they take little memory: a million verifications are followed.
+// It begins with the place of the one that is scored and of the one that is tracked, from 1 on, 0 for none. An entry is
+// its stage and mark in one byte, its identity, and the microseconds since the entry before it, with the nanoseconds
+// beyond them only where there are any.
 type trail string
 
 const (
-	stageBits  = cardinality.OtherNumber
-	timedFlag  = 1 << 6
-	scoredFlag = 1 << 7
+	stageBits = cardinality.OtherNumber
+	markShift = 6
 )
 
-func newTrail(entries []entry) trail {
+func newTrail(es entries) trail {
 	var scratch [512]byte
 	out := scratch[:0]
-	var before uint64
-	for i := range entries {
-		s := &entries[i]
-		out = append(out, s.tag())
-		out = append(out, s.id[:]...)
-		out = appendTime(out, s.at-before)
-		before = s.at
+	out = binary.AppendUvarint(out, es.place(func(e *entry) bool { return e.scored }))
+	out = binary.AppendUvarint(out, es.place(func(e *entry) bool { return e.tracked }))
+	var prev uint64
+	for i := range es {
+		e := &es[i]
+		out = append(out, e.stage|byte(e.mark)<<markShift)
+		out = append(out, e.id[:]...)
+		out = appendTime(out, e.at-prev)
+		prev = e.at
 	}
 	return trail(out)
 }
 
-func (s *entry) tag() byte {
-	tag := s.stage
-	if s.timed {
-		tag |= timedFlag
+// place returns which entry is of a kind, from 1 on, 0 for none.
+func (es entries) place(is func(*entry) bool) uint64 {
+	for i := range es {
+		if is(&es[i]) {
+			return uint64(i) + 1
+		}
 	}
-	if s.scored {
-		tag |= scoredFlag
-	}
-	return tag
+	return 0
 }
 
 // appendTime writes twice the microseconds of a duration, and 1 more where nanoseconds follow.
@@ -103,10 +194,11 @@ func appendTime(out []byte, nanos uint64) []byte {
 	return binary.AppendUvarint(binary.AppendUvarint(out, micros*2+1), rest)
 }
 
-// entries appends the entries of a trail to others. It reports false if the trail is damaged.
-func (t trail) entries(to []entry) ([]entry, bool) {
+// entries appends the entries of a trail to none. It reports false if the trail is corrupt.
+func (t trail) entries(to entries) (entries, bool) {
 	var at uint64
 	in := trailReader{rest: t}
+	scored, tracked := in.uvarint(), in.uvarint()
 	for len(in.rest) > 0 {
 		tag := in.bytes(1)
 		id := in.bytes(len(event.ID{}))
@@ -114,9 +206,19 @@ func (t trail) entries(to []entry) ([]entry, bool) {
 		if in.bad {
 			return to, false
 		}
-		s := entry{at: at, stage: tag[0] & stageBits, timed: tag[0]&timedFlag != 0, scored: tag[0]&scoredFlag != 0}
-		copy(s.id[:], id)
-		to = append(to, s)
+		e := entry{at: at, stage: tag[0] & stageBits, mark: mark(tag[0] >> markShift)}
+		copy(e.id[:], id)
+		to = append(to, e)
+	}
+	n := uint64(len(to))
+	if in.bad || scored > n || tracked > n {
+		return to, false
+	}
+	if scored > 0 {
+		to[scored-1].scored = true
+	}
+	if tracked > 0 {
+		to[tracked-1].tracked = true
 	}
 	return to, true
 }
@@ -159,42 +261,4 @@ func (r *trailReader) uvarint() uint64 {
 	}
 	r.bad = true
 	return 0
-}
-
-func contains(entries []entry, id event.ID) bool {
-	return slices.ContainsFunc(entries, func(s entry) bool { return s.id == id })
-}
-
-func indexOfStage(entries []entry, stage uint8) int {
-	return slices.IndexFunc(entries, func(s entry) bool { return s.stage == stage })
-}
-
-// maxEntries is how many events of a verification are kept.
-const maxEntries = 256
-
-// insert adds a entry in its place. Where there is no room, only one that is the first completion or the last of all
-// gets in; it reports whether it did.
-func insert(entries []entry, s entry) ([]entry, bool) {
-	place, _ := slices.BinarySearchFunc(entries, s, func(a, b entry) int { return a.compare(&b) })
-	if len(entries) >= maxEntries {
-		if place < len(entries) && (s.stage != completed || indexOfStage(entries, completed) >= 0) {
-			return entries, false
-		}
-		leaves := expendable(entries)
-		entries = slices.Delete(entries, leaves, leaves+1)
-		if leaves < place {
-			place--
-		}
-	}
-	return slices.Insert(entries, place, s), true
-}
-
-// expendable returns the latest entry that is neither the last nor the first completion, and bears no mark.
-func expendable(entries []entry) int {
-	completion := indexOfStage(entries, completed)
-	leaves := len(entries) - 2
-	for leaves == completion || entries[leaves].timed || entries[leaves].scored {
-		leaves-- // there are more entries than there can be marks
-	}
-	return leaves
 }
