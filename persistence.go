@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.uber.org/zap"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
@@ -52,9 +53,17 @@ func (r *verifyyouReceiver) restore(ctx context.Context, host component.Host) er
 		r.reset()
 	}
 	reset()
-	owner := state.Owner{Host: host, Logger: r.settings.Logger, Kind: component.KindReceiver, ID: r.settings.ID, Extension: r.cfg.Storage}
-	r.state.store, err = owner.Resume(ctx, func(store *state.Store) error { return r.load(ctx, store) }, reset)
-	return err
+	store, err := state.Open(ctx, state.Settings{
+		Host: host, Logger: r.settings.Logger, Kind: component.KindReceiver, ID: r.settings.ID, Extension: r.cfg.Storage,
+	})
+	if err != nil || store == nil {
+		return err
+	}
+	r.state.store = store
+	return store.Load(ctx, func(ctx context.Context) error { return r.load(ctx, store) }, func(err error) {
+		componentstatus.ReportStatus(host, componentstatus.NewRecoverableErrorEvent(err))
+		reset()
+	})
 }
 
 // reset makes the records, the memory and the counters, all empty.
@@ -127,7 +136,7 @@ func (r *verifyyouReceiver) save(ctx context.Context, export *counters.Export) e
 	}
 	written[stateKey] = value
 	if err := r.state.store.Write(ctx, written, deleted); err != nil {
-		return fmt.Errorf("storage: %s: %w", r.cfg.Storage, err)
+		return err
 	}
 	r.state.deliveries = saved.Deliveries
 	return nil

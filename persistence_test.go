@@ -166,8 +166,6 @@ func TestDamagedState(t *testing.T) {
 		"segment, a bit":   func(d *statetest.Disk) { d.Values["deliveries/0"][40] ^= 1 },
 		"segment for it":   func(d *statetest.Disk) { d.Values["state"] = d.Values["deliveries/0"] },
 		"it for a segment": func(d *statetest.Disk) { d.Values["deliveries/0"] = d.Values["state"] },
-		"cannot be read":   func(d *statetest.Disk) { d.Fail(errors.New("input/output error")) },
-		"cannot be opened": func(d *statetest.Disk) { d.Opens = errors.New("timeout") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := statetest.New()
@@ -183,15 +181,11 @@ func TestDamagedState(t *testing.T) {
 			assert.Contains(t, errs[0].ContextMap(), "error")
 			require.NotEmpty(t, after.host.events)
 			assert.Equal(t, componentstatus.StatusRecoverableError, after.host.events[0].Status())
-			d.Fail(nil)
 			assert.Equal(t, accepted, after.post(eventBody("liveness_passed", 1)).body, "empty state")
 			assert.Equal(t, duplicate, after.post(eventBody("liveness_passed", 1)).body)
 			after.stop()
 			assert.EqualValues(t, 1, after.points()[len(after.points())-1].value, "nothing of the damaged state is counted")
 
-			if name == "cannot be opened" {
-				return
-			}
 			again := startWith(t, d)
 			assert.Equal(t, duplicate, again.post(eventBody("liveness_passed", 1)).body, "the state is good again")
 			again.stop()
@@ -204,8 +198,26 @@ func TestNoStorageExtension(t *testing.T) {
 	cfg := storing()
 	r := create(t, receivertest.NewNopSettings(metadata.Type), cfg, pipelines{logs: consumertest.NewNop()})
 	err := r.Start(t.Context(), &statusHost{})
-	require.ErrorContains(t, err, "storage: disk: there is no such storage extension")
+	require.ErrorContains(t, err, "storage: disk: there is no such extension")
 	require.NoError(t, r.Shutdown(t.Context()))
+}
+
+// TestStorageCannotBeUsed does not run without the storage that it was told to use.
+func TestStorageCannotBeUsed(t *testing.T) {
+	for name, hinder := range map[string]func(*statetest.Disk){
+		"opened": func(d *statetest.Disk) { d.OnOpen(func() error { return errors.New("timeout") }) },
+		"read":   func(d *statetest.Disk) { d.Fail(errors.New("input/output error")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := statetest.New()
+			hinder(d)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond) // for the minute that it is tried for
+			defer cancel()
+			r := create(t, receivertest.NewNopSettings(metadata.Type), storing(), pipelines{logs: consumertest.NewNop()})
+			require.ErrorContains(t, r.Start(ctx, hostWith(d)), "storage: disk: cannot be opened")
+			require.NoError(t, r.Shutdown(t.Context()))
+		})
+	}
 }
 
 // TestStorageFails shows that events are taken while the disk is full, and that counters are kept back rather than

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,6 +15,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/connector"
 	"go.opentelemetry.io/collector/connector/connectortest"
 	"go.opentelemetry.io/collector/consumer"
@@ -28,6 +30,7 @@ import (
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/clocktest"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/state/statetest"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
 )
@@ -52,7 +55,10 @@ type adapter struct {
 	metrics   []exported
 	traces    []ptrace.Traces
 	summaries []plog.Logs
-	events    map[string]int64 // by result, of the runs before this one
+
+	// Own telemetry of the runs before this one.
+	events        map[string]int64 // by result
+	reinitialized int64
 }
 
 // ownID is that of every connector that an adapter starts.
@@ -60,7 +66,26 @@ var ownID = component.MustNewIDWithName("verifyyou_funnel", "test")
 
 func newHarness(t testingT, options harnessOptions) harness {
 	t.Helper()
-	return newAdapter(t, options, statetest.New())
+	return newAdapter(t, options, statetest.New(), allAttributes)
+}
+
+// allAttributes has every metric count by all that it can.
+func allAttributes(c *Config) {
+	outcomeOfEnd := []any{semconv.AttrVerificationOutcome, semconv.AttrVerificationLastStage, semconv.AttrVerificationDroppedOff, attrTracker}
+	settings := map[string]any{}
+	for name, attributes := range map[string][]any{
+		metricEnded:         outcomeOfEnd,
+		metricResumed:       outcomeOfEnd,
+		metricActive:        {semconv.AttrVerificationLastStage, attrTracker},
+		metricStageDuration: {attrStage, attrTracker},
+		metricTrustScore:    {semconv.AttrVerificationOutcome, attrTracker},
+		metricAttempts:      {semconv.AttrVerificationOutcome, attrTracker},
+	} {
+		settings[name] = map[string]any{"attributes": attributes}
+	}
+	if err := confmap.NewFromStringMap(settings).Unmarshal(&c.MetricsBuilderConfig.Metrics); err != nil {
+		panic(err)
+	}
 }
 
 // newAdapter starts a connector on a disk, with changes to its configuration.
@@ -114,6 +139,7 @@ func (a *adapter) start() {
 	}
 	c := a.outputs[0].funnelConnector
 	c.now = a.now
+	c.status.AddHost(a.host)
 	require.NoError(a.t, c.begin(context.Background(), a.host))
 	c.started = c.created
 }
@@ -168,18 +194,30 @@ func (a *adapter) refuses(signal pipeline.Signal) error {
 // statusHost has extensions, and remembers what components report of their status.
 type statusHost struct {
 	extensions map[component.ID]component.Component
+	mu         sync.Mutex
 	reported   []componentstatus.Status
 }
 
 func (h *statusHost) GetExtensions() map[component.ID]component.Component { return h.extensions }
 
-func (h *statusHost) Report(e *componentstatus.Event) { h.reported = append(h.reported, e.Status()) }
+func (h *statusHost) Report(e *componentstatus.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.reported = append(h.reported, e.Status())
+}
+
+// last returns the status that was reported last, none if none was.
+func (h *statusHost) last() componentstatus.Status {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.reported) == 0 {
+		return componentstatus.StatusNone
+	}
+	return h.reported[len(h.reported)-1]
+}
 
 // now is as time.Now: it has a monotonic reading.
 func (a *adapter) now() time.Time { return clocktest.Time(a.at, a.ran) }
-
-// lookInterval is how often the connector looks at the clock.
-const lookInterval = 5 * time.Second
 
 // run lets the connector run until its clock shows a time.
 func (a *adapter) run(until time.Time) {
@@ -233,7 +271,7 @@ func (a *adapter) restart(stopped, started time.Time) {
 	for _, o := range a.outputs {
 		require.NoError(a.t, o.Shutdown(context.Background()))
 	}
-	a.events = a.eventCounts()
+	a.events, a.reinitialized = a.eventCounts(), a.reinitializedKeys()
 	require.NoError(a.t, a.telemetry.Shutdown(context.Background()))
 	a.pass(started.Sub(stopped))
 	a.start()
@@ -243,7 +281,15 @@ func (a *adapter) results() results {
 	a.t.Helper()
 	r := readResults(a.t, a.options.key, a.metrics, a.traces, a.summaries)
 	r.events = a.eventCounts()
+	r.reinitialized = a.reinitializedKeys()
 	return r
+}
+
+// reinitializedKeys are those of the runs before and of this one.
+func (a *adapter) reinitializedKeys() int64 {
+	got, err := a.telemetry.GetMetric("otelcol_connector_verifyyou_funnel_reinitialized")
+	require.NoError(a.t, err)
+	return a.reinitialized + got.Data.(metricdata.Sum[int64]).DataPoints[0].Value
 }
 
 func (a *adapter) exports() []exported { return a.metrics }

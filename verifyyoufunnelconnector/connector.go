@@ -5,7 +5,7 @@ package verifyyoufunnelconnector
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,13 +16,12 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/flush"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/funnel"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/status"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/version"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
 )
-
-// lastFlushTime is how long the last flush takes at most: the Collector sets no deadline of its own.
-const lastFlushTime = 5 * time.Second
 
 // funnelConnector follows verifications, for all signals that come out of it.
 type funnelConnector struct {
@@ -40,15 +39,19 @@ type funnelConnector struct {
 	summaries *outbox
 	state     persistence
 	telemetry *telemetry
+	status    status.Reporter
 	now       func() time.Time
 
 	reinitialized atomic.Int64 // keys that nobody has been warned of yet
 
 	created, started int // instances; one is created, started and shut down after the other
 	stopOnce         sync.Once
-	background       sync.WaitGroup
-	stopping         context.Context // of the flushes, until Shutdown
-	stop             context.CancelFunc
+	flusher          *flush.Flusher // of the state and the metrics; nil before Start
+
+	// What runs until Shutdown. advancing is what adds to traces and summaries.
+	advancing, sendingTraces, sendingSummaries sync.WaitGroup
+	stopping                                   context.Context
+	stop                                       context.CancelFunc
 }
 
 func newConnector(set connector.Settings, cfg *Config) (*funnelConnector, error) {
@@ -58,8 +61,8 @@ func newConnector(set connector.Settings, cfg *Config) (*funnelConnector, error)
 	}
 	c := &funnelConnector{
 		cfg: cfg, settings: set, scope: version.Scope(metadata.ScopeName), telemetry: tel, now: time.Now,
-		traces:    newOutbox("traces", deadlineOf(cfg.MetricsFlushInterval), tel.countDroppedTraces),
-		summaries: newOutbox("summaries", deadlineOf(cfg.MetricsFlushInterval), tel.countDroppedSummaries),
+		traces:    newOutbox("traces", flush.Deadline(cfg.MetricsFlushInterval), tel.countDroppedTraces),
+		summaries: newOutbox("summaries", flush.Deadline(cfg.MetricsFlushInterval), tel.countDroppedSummaries),
 	}
 	c.traces.pack, c.summaries.pack = c.packTraces, c.packSummaries
 	c.stopping, c.stop = context.WithCancel(context.Background())
@@ -73,6 +76,7 @@ func (*output) Capabilities() consumer.Capabilities {
 
 // Start reads the state, and begins to flush once all instances are started: before that, nothing can be sent.
 func (o *output) Start(ctx context.Context, host component.Host) error {
+	o.status.AddHost(host)
 	if o.started == 0 {
 		if err := o.begin(ctx, host); err != nil {
 			return err
@@ -80,7 +84,7 @@ func (o *output) Start(ctx context.Context, host component.Host) error {
 	}
 	o.started++
 	if o.started == o.created {
-		o.background.Go(func() { o.flushEveryInterval(o.stopping) })
+		o.startFlushing()
 	}
 	return nil
 }
@@ -90,37 +94,20 @@ func (c *funnelConnector) begin(ctx context.Context, host component.Host) error 
 	if err := c.restore(ctx, host); err != nil {
 		return err
 	}
+	c.flusher = c.newFlusher()
 	return c.telemetry.observeVerifications(c.funnel)
 }
 
-// Shutdown flushes a last time and saves the state, which takes 5 s at most. The first one does it, while all that
+// Shutdown flushes a last time and saves the state, which takes 6 s at most. The first one does it, while all that
 // comes after the connector is still there.
 func (o *output) Shutdown(ctx context.Context) (err error) {
 	o.stopOnce.Do(func() {
 		funnels.remove(o.cfg)
-		o.stop()
-		err = o.end(ctx)
+		err = errors.Join(o.stopFlushing(ctx), o.closeStorage(ctx))
 		o.dropUnsent()
 		o.telemetry.Shutdown()
 	})
 	return err
-}
-
-func (c *funnelConnector) end(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, lastFlushTime)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() {
-		c.background.Wait()
-		c.lastFlush(ctx)
-		done <- c.closeStorage(ctx)
-	}()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("the last flush did not end in time, and what it had to say is lost: %w", ctx.Err())
-	}
 }
 
 // ConsumeLogs takes the events among the records. It never fails: the pipeline beside is not held up by the funnel.

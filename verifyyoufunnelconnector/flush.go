@@ -7,89 +7,98 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/zap"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/flush"
 )
 
-// errPanic is a panic of what comes after the connector.
-var errPanic = errors.New("panic")
+// lookInterval is how often the funnel is told the time at least: it takes a longer pause for one of the process.
+const lookInterval = 5 * time.Second
 
-// flushEveryInterval flushes now, at every interval, and not any more when ctx ends. Traces and summaries are sent
-// sooner when there are many of them.
-func (c *funnelConnector) flushEveryInterval(ctx context.Context) {
-	ticker := time.NewTicker(c.cfg.MetricsFlushInterval)
-	defer ticker.Stop()
-	flush := func() error { return c.flush(ctx, false) }
-	for {
-		if err := flush(); err != nil && ctx.Err() == nil {
-			c.settings.Logger.Warn("Not all was taken; it is kept for the next flush", zap.Error(err))
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			flush = func() error { return c.flush(ctx, false) }
-		case <-c.traces.full:
-			flush = func() error { return c.sendTraces(ctx) }
-		case <-c.summaries.full:
-			flush = func() error { return c.sendSummaries(ctx) }
-		}
-	}
+// newFlusher returns what saves the state and exports the metrics. Where nobody wants the metrics, the state is saved
+// with them all the same.
+func (c *funnelConnector) newFlusher() *flush.Flusher {
+	return flush.New(flush.Settings{
+		Interval: c.cfg.MetricsFlushInterval,
+		Delta:    c.cfg.IsDelta(),
+		Export: func(last bool) *counters.Export {
+			now := c.now()
+			if !last { // stopFlushing has, and nothing may end after the last traces
+				c.funnel.Advance(now)
+			}
+			c.warnOfSharedKeys()
+			return c.metrics.Export(now, last)
+		},
+		Save: c.save,
+		Consume: func(ctx context.Context, md pmetric.Metrics) error {
+			return c.nextMetrics.ConsumeMetrics(ctx, md)
+		},
+		Logger: c.settings.Logger,
+		Status: &c.status,
+	})
 }
 
-// lastFlush flushes where there was a first flush. A backend that is away is no reason not to end in order.
-func (c *funnelConnector) lastFlush(ctx context.Context) {
+// startFlushing begins to send, each signal on its own: one that is held up holds up no other, nor the state.
+func (c *funnelConnector) startFlushing() {
+	c.advancing.Go(func() { c.flusher.Run(c.stopping) })
+	c.advancing.Go(func() {
+		flush.Every(c.stopping, lookInterval, nil, func() { c.funnel.Advance(c.now()) })
+	})
+	c.sendingTraces.Go(func() { c.sendEveryInterval(c.traces) })
+	c.sendingSummaries.Go(func() { c.sendEveryInterval(c.summaries) })
+}
+
+// sendEveryInterval sends what an outbox has now, at every interval, and sooner when it has much.
+func (c *funnelConnector) sendEveryInterval(o *outbox) {
+	flush.Every(c.stopping, c.cfg.MetricsFlushInterval, o.full, func() {
+		if err := o.send(c.stopping); err != nil && c.stopping.Err() == nil {
+			c.settings.Logger.Warn("Not all "+o.what+" were accepted; those that are not dropped are kept for the next flush", zap.Error(err))
+		}
+	})
+}
+
+// stopFlushing sends what there is of all signals, each on its own, if it was ever begun. It takes 5 s at most.
+func (c *funnelConnector) stopFlushing(ctx context.Context) error {
+	c.stop()
+	c.advancing.Wait()
 	if c.started < c.created {
-		return
+		return nil
 	}
-	if err := c.flush(ctx, true); err != nil {
-		c.settings.Logger.Error("Not all of the last flush was taken; metrics are lost without storage, traces and summaries in any case", zap.Error(err))
+	ctx, cancel := context.WithTimeout(ctx, flush.LastTime)
+	defer cancel()
+	c.funnel.Advance(c.now()) // for the last time: nothing is added to the outboxes any more
+	var sending sync.WaitGroup
+	sending.Go(func() { c.sendLast(ctx, &c.sendingTraces, c.traces) })
+	sending.Go(func() { c.sendLast(ctx, &c.sendingSummaries, c.summaries) })
+	sent := make(chan struct{})
+	go func() {
+		sending.Wait()
+		close(sent)
+	}()
+	err := c.flusher.Last(ctx)
+	select {
+	case <-sent:
+		return err
+	case <-ctx.Done():
+		return errors.Join(err, fmt.Errorf("the final flush timed out; unsent traces and summaries are lost: %w", ctx.Err()))
 	}
 }
 
-// flush ends the verifications that are due, and sends what there is to send of all signals.
+// sendLast waits for the send of a signal that is under way.
+func (c *funnelConnector) sendLast(ctx context.Context, before *sync.WaitGroup, o *outbox) {
+	before.Wait()
+	if err := o.send(ctx); err != nil {
+		c.settings.Logger.Error("The final flush failed; what was not accepted is lost", zap.Error(err))
+	}
+}
+
+// flush does once what happens at every interval.
 func (c *funnelConnector) flush(ctx context.Context, last bool) error {
 	c.funnel.Advance(c.now())
-	c.warnOfSharedKeys()
-	return errors.Join(c.sendMetrics(ctx, last), c.sendTraces(ctx), c.sendSummaries(ctx))
-}
-
-// sendMetrics saves the state and exports the metrics. The state is saved first: after a crash no value may be below
-// one that was exported, which would be taken for a reset. What cannot be saved is therefore not exported.
-func (c *funnelConnector) sendMetrics(ctx context.Context, last bool) error {
-	export := c.metrics.Export(c.now(), last)
-	defer export.End()
-	if err := c.save(ctx, export); err != nil {
-		return err
-	}
-	var refused error
-	if export.Metrics.DataPointCount() > 0 {
-		refused = c.guard(func() error { return c.nextMetrics.ConsumeMetrics(ctx, export.Metrics) })
-	}
-	if refused == nil {
-		export.Commit()
-	} else {
-		export.Rollback()
-		refused = fmt.Errorf("metrics: %w", refused)
-	}
-	if last || refused == nil && c.cfg.IsDelta() {
-		return errors.Join(refused, c.save(ctx, export)) // see counters.Export
-	}
-	return refused
-}
-
-func (c *funnelConnector) sendTraces(ctx context.Context) error { return c.traces.send(ctx) }
-
-func (c *funnelConnector) sendSummaries(ctx context.Context) error { return c.summaries.send(ctx) }
-
-// guard makes a panic an error, so that it ends one flush and not the Collector.
-func (c *funnelConnector) guard(consume func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			c.settings.Logger.Error("Recovered from a panic", zap.Any("panic", p), zap.Stack("stack"))
-			err = fmt.Errorf("%w: %v", errPanic, p)
-		}
-	}()
-	return consume()
+	return errors.Join(c.flusher.Flush(ctx, last), c.traces.send(ctx), c.summaries.send(ctx))
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/connector"
 	"go.opentelemetry.io/collector/connector/connectortest"
 	"go.opentelemetry.io/collector/consumer"
@@ -24,7 +26,10 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pipeline"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/funnel"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/state/statetest"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/verificationkey"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
 )
 
@@ -58,7 +63,8 @@ func once() *Config {
 	cfg := createDefaultConfig().(*Config)
 	cfg.MetricsFlushInterval = time.Hour
 	cfg.MetricsTemporality = metricsconfig.Delta
-	cfg.MaxVerifications = 1 // so that each new one ends the one before
+	cfg.MaxVerifications = 1                       // so that each new one ends the one before
+	cfg.Key = verificationkey.Key{keyVerification} // whose values are their own names
 	return cfg
 }
 
@@ -180,26 +186,83 @@ func TestConsumersFail(t *testing.T) {
 	}
 }
 
-// TestConsumerHangs shows that Shutdown ends with its context although a consumer does not heed its own.
+// TestConsumerHangs shows that a consumer which never returns, whatever becomes of its context, holds up neither the
+// other signals nor the saving of state, and that Shutdown ends.
 func TestConsumerHangs(t *testing.T) {
-	release, called := make(chan struct{}), make(chan struct{})
-	metrics, err := consumer.NewMetrics(func(context.Context, pmetric.Metrics) error {
-		close(called)
-		<-release
-		return errors.New("too late")
-	})
-	require.NoError(t, err)
-	c, err := NewFactory().CreateLogsToMetrics(t.Context(), connectortest.NewNopSettings(metadata.Type), once(), metrics)
-	require.NoError(t, err)
-	require.NoError(t, c.Start(t.Context(), &statusHost{}))
-	<-called
-	require.NoError(t, c.ConsumeLogs(t.Context(), logsOf(eventAt(0, "ver_1", "verification_started"))), "it goes on")
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	require.ErrorContains(t, c.Shutdown(ctx), "the last flush did not end in time")
-	called = make(chan struct{}) // for the last flush
-	close(release)
-	<-called
+	for n, hangs := range allOutputs() {
+		t.Run(hangs.String(), func(t *testing.T) {
+			release := make(chan struct{})
+			var called [3]atomic.Int32
+			consume := func(n int) error {
+				called[n].Add(1)
+				if allOutputs()[n] == hangs {
+					<-release
+				}
+				return nil
+			}
+			metrics, err := consumer.NewMetrics(func(context.Context, pmetric.Metrics) error {
+				return consume(slices.Index(allOutputs(), pipeline.SignalMetrics))
+			})
+			require.NoError(t, err)
+			traces, err := consumer.NewTraces(func(context.Context, ptrace.Traces) error {
+				return consume(slices.Index(allOutputs(), pipeline.SignalTraces))
+			})
+			require.NoError(t, err)
+			logs, err := consumer.NewLogs(func(context.Context, plog.Logs) error {
+				return consume(slices.Index(allOutputs(), pipeline.SignalLogs))
+			})
+			require.NoError(t, err)
+			disk := statetest.New()
+			cfg := once()
+			storing(cfg)
+			all := instancesTo(t, cfg, metrics, traces, logs)
+			c := all[0].(*output)
+			c.traces.put(endOf("ver_0"))
+			c.summaries.put(endOf("ver_0"))
+			for _, o := range all {
+				require.NoError(t, o.Start(t.Context(), &statusHost{extensions: map[component.ID]component.Component{statetest.ID: disk}}))
+			}
+			consumeAll(t, all, logsOf(eventAt(0, "ver_1", "verification_started"), eventAt(0, "ver_2", "verification_started")))
+			require.Eventually(t, func() bool { return hangs == pipeline.SignalMetrics || called[n].Load() == 1 }, testTimeout, testTick)
+
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond) // for the 5 s that it has of its own
+			defer cancel()
+			require.ErrorContains(t, all[0].Shutdown(ctx), "the final flush timed out")
+			for m := range called {
+				assert.Positive(t, called[m].Load(), allOutputs()[m])
+			}
+			assert.EqualValues(t, 1, called[n].Load(), "no other send begins before that one has ended")
+			assert.Zero(t, disk.Clients(), "the storage is free for the next")
+			close(release)
+
+			again := connectTo(t, disk, storing, withKey(keyVerification))
+			again.take(0, eventAt(0, "ver_2", "verification_started"))
+			assert.Equal(t, map[string]int64{takenAsDuplicate: 1}, withoutZeros(again.results().events), "the state was saved")
+		})
+	}
+}
+
+func endOf(key string) *funnel.Ended {
+	return &funnel.Ended{Key: key, Trail: []funnel.Entry{{Stage: "verification_started", New: true}}}
+}
+
+// TestAllHostsAreTold of a fault, and of its end.
+func TestAllHostsAreTold(t *testing.T) {
+	disk := statetest.New()
+	disk.Values[stateKey] = []byte("another's")
+	cfg := once()
+	storing(cfg)
+	all := new(sinks).instances(t, cfg)
+	hosts := make([]*statusHost, len(all))
+	for n, o := range all {
+		hosts[n] = &statusHost{extensions: map[component.ID]component.Component{statetest.ID: disk}}
+		require.NoError(t, o.Start(t.Context(), hosts[n]))
+	}
+	require.Eventually(t, func() bool { return hosts[len(hosts)-1].last() == componentstatus.StatusOK }, testTimeout, testTick)
+	shutdownAll(t, all)
+	for _, host := range hosts {
+		assert.Equal(t, []componentstatus.Status{componentstatus.StatusRecoverableError, componentstatus.StatusOK}, host.reported)
+	}
 }
 
 // TestManyAtOnce consumes from many goroutines while flushes are under way, for the race detector.

@@ -113,7 +113,7 @@ func (c *funnelConnector) newMetrics(resource pcommon.Resource) *metrics {
 	if c.nextMetrics == nil {
 		return m
 	}
-	add := m.adders(&c.cfg.Histogram, func() map[counters.Key]int64 { return activeByKey(c.funnel.Active()) })
+	add := m.adders(&c.cfg.Histogram, func() map[counters.Key]int64 { return m.activeByKey(c.funnel.Active(), c.now()) })
 	for _, s := range settingsOf(&c.cfg.MetricsBuilderConfig.Metrics) {
 		if s.enabled {
 			add[s.name](&s)
@@ -143,10 +143,11 @@ func (m *metrics) adders(histogram *HistogramConfig, activeNow func() map[counte
 	}
 }
 
-func activeByKey(active map[funnel.ActiveKey]int64) map[counters.Key]int64 {
+// activeByKey also admits the tracker of a verification of which nothing has been counted under it yet.
+func (m *metrics) activeByKey(active map[funnel.ActiveKey]int64, now time.Time) map[counters.Key]int64 {
 	values := make(map[counters.Key]int64, len(active))
 	for key, n := range active {
-		values[counters.Key{Stage: key.LastStage, Tracker: key.Tracker}] = n
+		values[counters.Key{Stage: key.LastStage, Tracker: m.Tracker(key.Tracker, now)}] += n
 	}
 	return values
 }

@@ -237,8 +237,3 @@ func (c *funnelConnector) dropUnsent() {
 		}
 	}
 }
-
-// deadlineOf returns how long a consumer may take where flushes are an interval apart.
-func deadlineOf(interval time.Duration) time.Duration {
-	return max(interval, 5*time.Second)
-}

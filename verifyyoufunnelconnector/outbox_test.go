@@ -268,7 +268,7 @@ func TestEndsAreLostAtShutdown(t *testing.T) {
 	a.take(0, eventAt(0, "ver_1", "verification_started"), eventAt(0, "ver_2", "verification_started"))
 	a.flushAt(1)
 	a.refuse(pipeline.SignalTraces, pipeline.SignalLogs)
-	a.at = after(hour)
+	a.run(after(hour))
 	for _, o := range a.outputs {
 		require.NoError(t, o.Shutdown(t.Context()))
 	}
@@ -284,7 +284,7 @@ func TestManyEndsAreSentEarly(t *testing.T) {
 	c := all[0].(*output)
 	put := func(n int) {
 		for _, e := range numbered(0, n) {
-			e.Key, e.Trail = "ver_1", []funnel.Entry{{Stage: "verification_started"}}
+			e.Key, e.Trail = "ver_1", []funnel.Entry{{Stage: "verification_started", New: true}}
 			c.traces.put(e)
 			c.summaries.put(e)
 		}

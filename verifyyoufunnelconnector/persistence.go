@@ -18,6 +18,7 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/funnel"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/instance"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/state"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/status"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
 )
 
@@ -41,15 +42,30 @@ func chunkKey(chunk int) string {
 	return "verifications/" + strconv.Itoa(chunk)
 }
 
-// restore goes on where the connector ended that used the same storage. What is stored and cannot be used is reported,
-// and the connector starts with an empty state.
+func chunkKeys(chunks int) []string {
+	keys := make([]string, chunks)
+	for chunk := range keys {
+		keys[chunk] = chunkKey(chunk)
+	}
+	return keys
+}
+
+// restore goes on where the connector ended that used the same storage. Corrupt state is reported, and the connector
+// starts with an empty one.
 func (c *funnelConnector) restore(ctx context.Context, host component.Host) error {
 	id := instance.InCollector(c.settings.Resource, c.settings.ID)
 	c.reset(id)
-	owner := state.Owner{Host: host, Logger: c.settings.Logger, Kind: component.KindConnector, ID: c.settings.ID, Extension: c.cfg.Storage}
-	var err error
-	c.state.store, err = owner.Resume(ctx, func(store *state.Store) error { return c.load(ctx, store) }, func() { c.reset(id) })
-	return err
+	store, err := state.Open(ctx, state.Settings{
+		Host: host, Logger: c.settings.Logger, Kind: component.KindConnector, ID: c.settings.ID, Extension: c.cfg.Storage,
+	})
+	if err != nil || store == nil {
+		return err
+	}
+	c.state.store = store
+	return store.Load(ctx, func(ctx context.Context) error { return c.load(ctx, store) }, func(err error) {
+		c.status.Fault(status.State, err)
+		c.reset(id)
+	})
 }
 
 // reset makes the funnel and the metrics, both empty.
@@ -72,21 +88,28 @@ func (c *funnelConnector) load(ctx context.Context, store *state.Store) error {
 	if err = json.Unmarshal(value, &saved); err != nil {
 		return fmt.Errorf("%q: %w", stateKey, err)
 	}
+	chunks := chunkKeys(saved.Funnel.Chunks)
 	c.reset(saved.InstanceID)
 	err = c.metrics.Restore(&saved.Counters)
 	switch {
 	case errors.Is(err, counters.ErrOtherSettings):
 		c.settings.Logger.Info("Some metrics begin anew", zap.Error(err))
 	case err != nil:
+		store.Discard(chunks...)
 		return err
 	}
 	if !slices.Equal(saved.Key, c.cfg.Key) {
 		c.settings.Logger.Info("The key has changed: the verifications that were followed are forgotten")
+		store.Discard(chunks...)
 		return nil
 	}
-	return c.funnel.Restore(&saved.Funnel, func(chunk int) ([]byte, error) {
+	err = c.funnel.Restore(&saved.Funnel, func(chunk int) ([]byte, error) {
 		return store.Get(ctx, chunkKey(chunk))
 	}, c.now())
+	if err != nil {
+		store.Discard(chunks...)
+	}
+	return err
 }
 
 // save stores the state as it is during an export. The counters are looked at first: what comes meanwhile is then in the
@@ -106,7 +129,7 @@ func (c *funnelConnector) save(ctx context.Context, export *counters.Export) err
 		return c.state.store.Write(ctx, written, nil)
 	})
 	if err != nil {
-		return fmt.Errorf("storage: %s: %w", c.cfg.Storage, err)
+		return err
 	}
 	return nil
 }

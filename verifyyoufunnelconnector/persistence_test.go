@@ -214,8 +214,9 @@ func TestUnusableState(t *testing.T) {
 			damage(disk.Values)
 
 			again := connectTo(t, disk, storing, cumulative)
-			assert.Equal(t, 1, again.logged.FilterLevelExact(zap.ErrorLevel).FilterMessage("Cannot use what is stored; starting with an empty state").Len())
-			assert.Equal(t, []componentstatus.Status{componentstatus.StatusRecoverableError}, again.host.reported)
+			assert.Equal(t, 1, again.logged.FilterLevelExact(zap.ErrorLevel).FilterMessage("Stored state cannot be used; starting with an empty state").Len())
+			assert.Equal(t, []componentstatus.Status{componentstatus.StatusRecoverableError, componentstatus.StatusOK}, again.host.reported,
+				"until the first flush has written good state")
 			again.isAsNew(3)
 			healed := connectTo(t, disk.Copied(), storing, cumulative)
 			assert.Empty(t, healed.host.reported)
@@ -230,14 +231,23 @@ func TestNoStorage(t *testing.T) {
 	cfg.Storage = &other
 	c, err := NewFactory().CreateLogsToMetrics(t.Context(), connectortest.NewNopSettings(metadata.Type), cfg, consumertest.NewNop())
 	require.NoError(t, err)
-	require.ErrorContains(t, c.Start(t.Context(), &statusHost{}), "storage: other: there is no such storage extension")
+	require.ErrorContains(t, c.Start(t.Context(), &statusHost{}), "storage: other: there is no such extension")
 	require.NoError(t, c.Shutdown(t.Context()))
+}
 
+// TestStorageCannotBeOpened does not run without the storage that it was told to use.
+func TestStorageCannotBeOpened(t *testing.T) {
 	disk := statetest.New()
-	disk.Opens = errors.New("locked by another process")
-	a := connectTo(t, disk, storing)
-	assert.Equal(t, []componentstatus.Status{componentstatus.StatusRecoverableError}, a.host.reported)
-	a.isAsNew(1)
+	disk.OnOpen(func() error { return errors.New("locked by another process") })
+	cfg := createDefaultConfig().(*Config)
+	storing(cfg)
+	c, err := NewFactory().CreateLogsToMetrics(t.Context(), connectortest.NewNopSettings(metadata.Type), cfg, consumertest.NewNop())
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond) // for the minute that it is tried for
+	defer cancel()
+	host := &statusHost{extensions: map[component.ID]component.Component{statetest.ID: disk}}
+	require.ErrorContains(t, c.Start(ctx, host), "storage: disk: cannot be opened")
+	require.NoError(t, c.Shutdown(t.Context()))
 }
 
 // TestDiskFails exports nothing that is not saved, and makes up for it.
@@ -267,21 +277,24 @@ func TestNobodyIsLeft(t *testing.T) {
 	again.isAsNew(26 * hour)
 }
 
+// TestKeyChanges from what was once the default to what it is now.
 func TestKeyChanges(t *testing.T) {
-	a := connect(t, storing, cumulative)
+	a := connect(t, storing, cumulative, withKey(keyVerification)).keyedBy(keyVerification)
 	a.take(1, eventAt(0, "ver_1", "verification_started"))
 	a.flushAt(1)
 	a.flushAt(2)
-	again := connectTo(t, a.disk.Copied(), storing, cumulative, withKey(keyVerification, keyExternal)).keyedBy(keyVerification, keyExternal)
+	again := connectTo(t, a.disk.Copied(), storing, cumulative)
 	assert.Empty(t, again.host.reported)
+	assert.Equal(t, 1, again.logged.FilterMessageSnippet("key has changed").Len())
 	assert.Zero(t, again.outputs[0].funnel.Len())
+	assert.NotContains(t, again.disk.Copied().Values, chunkKey(0), "what is followed no more is not stored for ever")
 	again.take(3, eventAt(0, "ver_1", "verification_started"))
 	again.flushAt(3)
 	got := again.results()
 	assert.Equal(t, map[string]int64{takenAsNew: 1}, withoutZeros(got.events))
 	assert.EqualValues(t, 2, got.reached[stageTracker{"verification_started", ""}], "the counter goes on")
 
-	third := connectTo(t, again.disk.Copied(), storing, cumulative, withKey(keyVerification, keyExternal)).keyedBy(keyVerification, keyExternal)
+	third := connectTo(t, again.disk.Copied(), storing, cumulative)
 	third.take(4, eventAt(0, "ver_1", "verification_started"))
 	assert.Equal(t, map[string]int64{takenAsDuplicate: 1}, withoutZeros(third.results().events))
 }

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/funnel"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/guard"
 )
 
 // The bytes that protobuf adds: to each message in a list its tag and length, and to the lengths of the lists' own
@@ -28,8 +29,9 @@ func (c *funnelConnector) packTraces(ends []*funnel.Ended, sent int) piece {
 	c.resource.CopyTo(rs.Resource())
 	ss := rs.ScopeSpans().AppendEmpty()
 	c.scope.CopyTo(ss.Scope())
-	p := piece{consume: func(ctx context.Context) error {
-		return c.guard(func() error { return c.nextTraces.ConsumeTraces(ctx, td) })
+	p := piece{consume: func(ctx context.Context) (err error) {
+		defer guard.Recover(c.settings.Logger, &err)
+		return c.nextTraces.ConsumeTraces(ctx, td)
 	}}
 	room := maxPieceBytes - new(ptrace.ProtoMarshaler).TracesSize(td) - listBytes
 	for i, e := range ends {
@@ -82,8 +84,9 @@ func (c *funnelConnector) packSummaries(ends []*funnel.Ended, _ int) piece {
 	c.resource.CopyTo(rl.Resource())
 	sl := rl.ScopeLogs().AppendEmpty()
 	c.scope.CopyTo(sl.Scope())
-	p := piece{consume: func(ctx context.Context) error {
-		return c.guard(func() error { return c.nextLogs.ConsumeLogs(ctx, ld) })
+	p := piece{consume: func(ctx context.Context) (err error) {
+		defer guard.Recover(c.settings.Logger, &err)
+		return c.nextLogs.ConsumeLogs(ctx, ld)
 	}}
 	var sizer plog.ProtoMarshaler
 	room := maxPieceBytes - sizer.LogsSize(ld) - listBytes

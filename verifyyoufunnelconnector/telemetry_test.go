@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
@@ -19,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
+	"go.uber.org/zap"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadatatest"
@@ -90,4 +92,27 @@ func TestOwnTelemetry(t *testing.T) {
 	a.refusal = consumererror.NewPermanent(errors.New("no"))
 	a.flushAt(26 * hour)
 	same(map[string]int64{"new": 5, "duplicate": 2, "straggler": 1, "other_record": 1}, map[string]int64{"logs": 0, "traces": 3}, 1, 0)
+}
+
+// TestReinitialized counts keys that were initialized again, and warns of them once a flush.
+func TestReinitialized(t *testing.T) {
+	a := connect(t)
+	const initialized = "verification_initialized"
+	a.take(0, eventAt(0, "check_1", initialized), eventAt(0, "check_1", initialized), eventAt(0, "check_2", initialized), eventAt(0, "check_3", initialized))
+	a.flushAt(1)
+	metadatatest.AssertEqualConnectorVerifyyouFunnelReinitialized(t, a.telemetry, plain(0), metricdatatest.IgnoreTimestamp())
+	assert.Empty(t, a.logged.FilterMessageSnippet("initialized again").All())
+
+	a.take(2, eventAt(1, "check_1", initialized), eventAt(2, "check_1", initialized), eventAt(1, "check_2", initialized))
+	assert.Empty(t, a.logged.FilterMessageSnippet("initialized again").All(), "not for each")
+	a.flushAt(3)
+	a.flushAt(4)
+	metadatatest.AssertEqualConnectorVerifyyouFunnelReinitialized(t, a.telemetry, plain(2), metricdatatest.IgnoreTimestamp())
+	warnings := a.logged.FilterMessageSnippet("initialized again").All()
+	require.Len(t, warnings, 1, "one for both")
+	assert.Equal(t, zap.WarnLevel, warnings[0].Level)
+	assert.EqualValues(t, 2, warnings[0].ContextMap()["keys"])
+	for _, remedy := range []string{"fields: [session_id]", "verification_key: [verifyyou.session_id]", "key: [verifyyou.session_id]"} {
+		assert.Contains(t, warnings[0].Message, remedy)
+	}
 }
