@@ -134,8 +134,8 @@ func (f *Funnel) summarize(v *verification, es entries) *Ended {
 			e.TrustScore = event.Number[float64]{Value: v.score, Valid: true}
 		}
 	}
-	if completion := es.first(completed); completion != nil && !v.durationGiven {
-		v.durationGiven = true
+	if completion := es.first(completed); completion != nil && v.flags&durationGiven == 0 {
+		v.flags |= durationGiven
 		e.Duration = event.Number[float64]{Value: seconds(first.at, completion.at), Valid: true}
 	}
 	e.StageTimes = f.stageTimes(es)
@@ -168,7 +168,7 @@ func (f *Funnel) pass(v *verification, es entries) []string {
 		return nil
 	}
 	v.passed = happyPath[furthest-1] + 1
-	var steps []string
+	steps := make([]string, 0, furthest-given)
 	for _, stage := range happyPath[given:furthest] {
 		steps = append(steps, f.stages.Name(int(stage)))
 	}

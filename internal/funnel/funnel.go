@@ -162,8 +162,8 @@ func (f *Funnel) reinitialize(v *verification, es entries, next *entry) {
 	again := next.stage == initialized && slices.ContainsFunc(es, func(e entry) bool {
 		return e.stage == initialized && e.at != next.at
 	})
-	if again && !v.reinitialized {
-		v.reinitialized = true
+	if again && v.flags&reinitialized == 0 {
+		v.flags |= reinitialized
 		f.listener.Reinitialized()
 	}
 }

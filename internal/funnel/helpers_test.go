@@ -16,19 +16,27 @@ import (
 // heard is a Listener that remembers.
 type heard struct {
 	reached       map[string]int // by stage
-	resumed       int
+	resumed       []End
 	reinitialized int
 	ended         []*Ended
 	early         int
+	now           time.Time // of the last call
 }
 
-func (h *heard) Reached(stage, _ string, _ time.Time) { h.reached[stage]++ }
+func (h *heard) Reached(stage, _ string, now time.Time) {
+	h.reached[stage]++
+	h.now = now
+}
 
-func (h *heard) Resumed(End, string, time.Time) { h.resumed++ }
+func (h *heard) Resumed(as End, _ string, now time.Time) {
+	h.resumed = append(h.resumed, as)
+	h.now = now
+}
 
 func (h *heard) Reinitialized() { h.reinitialized++ }
 
-func (h *heard) Ended(e *Ended, early bool, _ time.Time) {
+func (h *heard) Ended(e *Ended, early bool, now time.Time) {
+	h.now = now
 	h.ended = append(h.ended, e)
 	if early {
 		h.early++

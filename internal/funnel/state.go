@@ -98,25 +98,11 @@ func (f *Funnel) waits(in state) time.Duration {
 	}
 }
 
-// Flags beside the state.
-const (
-	durationGivenBit = 1 << 7
-	reinitializedBit = 1 << 6
-	stateBits        = reinitializedBit - 1
-)
-
 const bytesOf8 = 8
 
 func (f *Funnel) encode(out []byte, s slot) []byte {
 	v := f.table.at(s)
-	flags := byte(v.state)
-	if v.durationGiven {
-		flags |= durationGivenBit
-	}
-	if v.reinitialized {
-		flags |= reinitializedBit
-	}
-	out = append(out, flags, v.passed)
+	out = append(out, byte(v.state)|v.flags, v.passed)
 	out = appendString(out, v.key())
 	out = appendString(out, v.externalID())
 	out = appendString(out, v.tracker.Value())
@@ -231,8 +217,7 @@ func (r *restorer) verification(s slot, d *decoder) bool {
 		r.reachBeyond(s, d.uint64())
 	}
 	es, ok := kept.entries(r.scratch[:0])
-	v.state = state(flags & stateBits)
-	v.durationGiven, v.reinitialized = flags&durationGivenBit != 0, flags&reinitializedBit != 0
+	v.state, v.flags = state(flags&stateBits), flags&^stateBits
 	valid := !d.bad && ok && key != "" && len(key) <= math.MaxUint16 && es.isWhole() && v.state < states && int(passed) <= len(r.numbers)
 	if !valid || r.byKey.find(&r.table, key) != 0 {
 		return false

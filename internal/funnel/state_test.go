@@ -74,7 +74,7 @@ func TestRestoreGoesOn(t *testing.T) {
 	assert.Equal(t, Duplicate, again.observe(e, stopped.Add(time.Hour)))
 	assert.Equal(t, Straggler, again.observe(at(0, "ver_3", "verification_started"), stopped.Add(time.Hour)))
 	assert.Equal(t, New, again.observe(at(9, "ver_3", "liveness_started"), stopped.Add(time.Hour)))
-	assert.Equal(t, 1, h.resumed)
+	assert.Len(t, h.resumed, 1)
 
 	again.run(stopped.Add(time.Hour + 59*time.Second - 1))
 	assert.Empty(t, h.ended, "an hour without the Collector is no silence")
@@ -287,6 +287,7 @@ func TestWrongChunks(t *testing.T) {
 		"without a key":       {chunkOf(1, func(v *verification) { v.text, v.keyLen = "", 0 }), false},
 		"without events":      {chunkOf(1, func(v *verification) { v.trail = "" }), false},
 		"a damaged trail":     {chunkOf(1, func(v *verification) { v.trail = v.trail[:5] }), false},
+		"only a straggler":    {chunkOf(1, func(v *verification) { v.trail = newTrail(entries{{mark: straggler}}) }), false},
 		"more than is kept":   {chunkOf(1, func(v *verification) { v.trail = newTrail(make(entries, maxEntries+1)) }), false},
 		"no such state":       {chunkOf(1, func(v *verification) { v.state = states }), false},
 		"two in one place":    {append(chunkOf(1, nothing), chunkOf(1, func(v *verification) { v.text = "ver_2" })...), false},
@@ -345,4 +346,59 @@ func TestRestoredAgain(t *testing.T) {
 	assert.Empty(t, h.ended)
 	f.run(start.Add(3*time.Hour + 10*time.Minute))
 	assert.Equal(t, "ver_1", h.lastEnd(t).Key, "20 minutes and 10 of silence")
+}
+
+// TestStageDuringSave has a new stage come after the first chunk was written and before the second. After a crash another
+// new stage must not take its name.
+func TestStageDuringSave(t *testing.T) {
+	f, _ := funnelFor(10_000)
+	for n := range chunkSize + 1 {
+		f.observe(at(n, fmt.Sprint("ver_", n), "verification_started"), start)
+	}
+	last := fmt.Sprint("ver_", chunkSize)
+	k := &kept{chunks: map[int][]byte{}}
+	require.NoError(t, f.Save(func(chunk int, data []byte) {
+		if chunk == 0 {
+			f.Observe(at(-1, last, "selfie_taken"), start)
+		}
+		k.chunks[chunk] = data
+	}, func(h Header) error {
+		k.header = h
+		return nil
+	}))
+
+	f, _ = restored(t, k, settings(10_000), start)
+	f.observe(at(0, "ver_0", "document_scanned"), start)
+	f.observe(at(-2, "ver_0", "document_scanned"), start)
+	k.keep(f)
+	f, h := restored(t, k, settings(10_000), start)
+	f.run(start.Add(time.Hour))
+	for _, e := range h.ended {
+		if e.Key == last {
+			assert.Equal(t, []string{"selfie_taken", "verification_started"}, stagesOf(e.Trail))
+		}
+	}
+	assert.Len(t, h.ended, chunkSize+1)
+}
+
+// TestRenumberedTwice restores what was kept when a stage of today's table was not documented, and then what has been
+// stored since.
+func TestRenumberedTwice(t *testing.T) {
+	f, _ := funnelFor(10)
+	f.observe(at(0, "ver_1", "verification_started"), start)
+	f.observe(at(1, "ver_1", "selfie_taken"), start)
+	f.observe(at(2, "ver_1", "another"), start)
+	k := keepAll(f)
+	for i, name := range k.header.Stages {
+		if name == "selfie_taken" {
+			k.header.Stages[i] = "face_collision" // as if that were what it is called now
+		}
+	}
+	for range 2 {
+		f, _ = restored(t, k, settings(10), start)
+		k.keep(f)
+	}
+	f, h := restored(t, k, settings(10), start)
+	f.run(start.Add(time.Hour))
+	assert.Equal(t, []string{"verification_started", "face_collision", "another"}, stagesOf(h.lastEnd(t).Trail))
 }

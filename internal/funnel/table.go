@@ -38,10 +38,15 @@ type verification struct {
 	state    state
 	last     uint8 // stage of the last entry
 	passed   uint8 // stage of the furthest step of the happy path that has been given, from 1 on; 0 for none
-
-	durationGiven bool // the time to its completion has been given
-	reinitialized bool // which has been told
+	flags    uint8
 }
+
+// Flags of a verification, beside which its state has room in a byte.
+const (
+	durationGiven = 1 << 7 // the time to its completion has been given
+	reinitialized = 1 << 6 // which has been told
+	stateBits     = reinitialized - 1
+)
 
 func (v *verification) key() string {
 	return v.text[:v.keyLen]
