@@ -82,9 +82,13 @@ var defaultBuckets = []time.Duration{
 // scoreBuckets serve scores from 0 to 1 and from 0 to 100, since the scale is not documented.
 var scoreBuckets = []float64{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100}
 
+// attemptBuckets tell those who passed at the first attempt from those who tried again; there are few attempts, so that
+// they are the same whatever the configuration says of durations.
+var attemptBuckets = []float64{0, 1, 2, 3, 5, 10}
+
 func createDefaultConfig() component.Config {
 	return &Config{
-		Key:              verificationkey.Key{"verifyyou.verification_id"},
+		Key:              verificationkey.Default(),
 		AbandonAfter:     30 * time.Minute,
 		Settle:           30 * time.Second,
 		Window:           24 * time.Hour,
@@ -175,29 +179,9 @@ func validateBuckets(buckets []time.Duration) error {
 	return nil
 }
 
-// strategy is the setting of a metric that mdatagen offers and that cannot mean anything here but the default.
-type strategy struct {
-	metric, value, only string
-}
-
 // validateGenerated refuses what the generated settings offer but cannot mean anything here.
 func (cfg *Config) validateGenerated() error {
-	m, defaults := &cfg.MetricsBuilderConfig.Metrics, metadata.DefaultMetricsConfig()
-	var errs []error
-	for _, s := range []strategy{
-		{"verifyyou.stage.duration", m.VerifyyouStageDuration.AggregationStrategy, defaults.VerifyyouStageDuration.AggregationStrategy},
-		{"verifyyou.verification.active", m.VerifyyouVerificationActive.AggregationStrategy, defaults.VerifyyouVerificationActive.AggregationStrategy},
-		{"verifyyou.verification.duration", m.VerifyyouVerificationDuration.AggregationStrategy, defaults.VerifyyouVerificationDuration.AggregationStrategy},
-		{"verifyyou.verification.ended", m.VerifyyouVerificationEnded.AggregationStrategy, defaults.VerifyyouVerificationEnded.AggregationStrategy},
-		{"verifyyou.verification.reached", m.VerifyyouVerificationReached.AggregationStrategy, defaults.VerifyyouVerificationReached.AggregationStrategy},
-		{"verifyyou.verification.resumed", m.VerifyyouVerificationResumed.AggregationStrategy, defaults.VerifyyouVerificationResumed.AggregationStrategy},
-		{"verifyyou.verification.trust_score", m.VerifyyouVerificationTrustScore.AggregationStrategy, defaults.VerifyyouVerificationTrustScore.AggregationStrategy},
-	} {
-		if s.value != s.only {
-			errs = append(errs, fmt.Errorf("metrics::%s::aggregation_strategy: %q has no meaning here, as counts and histograms are added up; remove it", s.metric, s.value))
-		}
-	}
-	return errors.Join(append(errs, cfg.validateResource())...)
+	return errors.Join(append(validateStrategies(&cfg.MetricsBuilderConfig.Metrics), cfg.validateResource())...)
 }
 
 func (cfg *Config) validateResource() error {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -34,12 +35,14 @@ type funnelConnector struct {
 	resource  pcommon.Resource
 	funnel    *funnel.Funnel
 	metrics   *metrics
-	traces    outbox
-	summaries outbox
+	traces    *outbox
+	summaries *outbox
 	state     persistence
 	telemetry *telemetry
 	status    status.Reporter
 	now       func() time.Time
+
+	reinitialized atomic.Int64 // keys that nobody has been warned of yet
 
 	created, started int // instances; one is created, started and shut down after the other
 	stopOnce         sync.Once
@@ -52,15 +55,16 @@ type funnelConnector struct {
 }
 
 func newConnector(set connector.Settings, cfg *Config) (*funnelConnector, error) {
-	tel, err := newTelemetry(set.TelemetrySettings)
+	tel, err := newTelemetry(set.TelemetrySettings, set.ID)
 	if err != nil {
 		return nil, err
 	}
 	c := &funnelConnector{
 		cfg: cfg, settings: set, scope: version.Scope(metadata.ScopeName), telemetry: tel, now: time.Now,
-		traces:    newOutbox(tel.droppedTraces),
-		summaries: newOutbox(tel.droppedSummaries),
+		traces:    newOutbox("traces", flush.Deadline(cfg.MetricsFlushInterval), tel.countDroppedTraces),
+		summaries: newOutbox("summaries", flush.Deadline(cfg.MetricsFlushInterval), tel.countDroppedSummaries),
 	}
+	c.traces.pack, c.summaries.pack = c.packTraces, c.packSummaries
 	c.stopping, c.stop = context.WithCancel(context.Background())
 	return c, nil
 }
@@ -100,6 +104,7 @@ func (o *output) Shutdown(ctx context.Context) (err error) {
 	o.stopOnce.Do(func() {
 		funnels.remove(o.cfg)
 		err = errors.Join(o.stopFlushing(ctx), o.closeStorage(ctx))
+		o.dropUnsent()
 		o.telemetry.Shutdown()
 	})
 	return err

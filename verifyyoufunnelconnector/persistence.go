@@ -53,10 +53,7 @@ func chunkKeys(chunks int) []string {
 // restore goes on where the connector ended that used the same storage. Corrupt state is reported, and the connector
 // starts with an empty one.
 func (c *funnelConnector) restore(ctx context.Context, host component.Host) error {
-	id, err := instance.ID(c.settings.ID.String())
-	if err != nil {
-		return err
-	}
+	id := instance.InCollector(c.settings.Resource, c.settings.ID)
 	c.reset(id)
 	store, err := state.Open(ctx, state.Settings{
 		Host: host, Logger: c.settings.Logger, Kind: component.KindConnector, ID: c.settings.ID, Extension: c.cfg.Storage,
@@ -78,6 +75,7 @@ func (c *funnelConnector) reset(instanceID string) {
 	c.metrics = c.newMetrics(c.resource)
 	c.funnel = funnel.NewFunnel(funnel.Settings{
 		AbandonAfter: c.cfg.AbandonAfter, Settle: c.cfg.Settle, Window: c.cfg.Window, MaxVerifications: c.cfg.MaxVerifications,
+		ActiveByTracker: c.metrics.activeByTracker,
 	}, c)
 }
 
@@ -121,19 +119,16 @@ func (c *funnelConnector) save(ctx context.Context, export *counters.Export) err
 		return nil
 	}
 	saved := savedState{InstanceID: c.state.instanceID, Key: c.cfg.Key, Counters: export.State()}
-	changed, header := c.funnel.Changed()
-	saved.Funnel = header
-	written := make(map[string][]byte, len(changed)+1)
-	for _, chunk := range changed {
-		written[chunkKey(chunk)] = c.funnel.Encode(chunk)
-	}
-	value, err := json.Marshal(saved)
+	written := map[string][]byte{}
+	add := func(chunk int, data []byte) { written[chunkKey(chunk)] = data }
+	err := c.funnel.Save(add, func(h funnel.Header) (err error) {
+		saved.Funnel = h
+		if written[stateKey], err = json.Marshal(saved); err != nil {
+			return err
+		}
+		return c.state.store.Write(ctx, written, nil)
+	})
 	if err != nil {
-		return err
-	}
-	written[stateKey] = value
-	if err := c.state.store.Write(ctx, written, nil); err != nil {
-		c.funnel.NotWritten(changed)
 		return err
 	}
 	return nil

@@ -11,20 +11,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/clocktest"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
 
 // nobody listens.
 type nobody struct{}
 
-func (nobody) Reached(string, string, time.Time)          {}
-func (nobody) Resumed(Outcome, string, string, time.Time) {}
-func (nobody) Ended(*Ended, bool, time.Time)              {}
+func (nobody) Reached(string, string, time.Time) {}
+func (nobody) Resumed(End, string, time.Time)    {}
+func (nobody) Reinitialized()                    {}
+func (nobody) Ended(*Ended, bool, time.Time)     {}
 
-var start = time.Date(2026, 6, 9, 17, 0, 0, 0, time.UTC)
+var start = clocktest.Time(time.Date(2026, 6, 9, 17, 0, 0, 0, time.UTC), 0)
 
-func settings(most int) Settings {
-	return Settings{AbandonAfter: 30 * time.Minute, Settle: 30 * time.Second, Window: 24 * time.Hour, MaxVerifications: most}
+func settings(maxVerifications int) Settings {
+	return Settings{AbandonAfter: 30 * time.Minute, Settle: 30 * time.Second, Window: 24 * time.Hour, MaxVerifications: maxVerifications}
 }
 
 // tenEvents are the stages of a person who tries liveness again.

@@ -4,6 +4,7 @@
 package funnel
 
 import (
+	"time"
 	"unique"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
@@ -24,10 +25,10 @@ type verification struct {
 	text    string // the key, and behind it the external id
 	trail   trail
 	tracker unique.Handle[string]
-	first   int64 // receipt of the first event, in nanoseconds since 1970
-	due     int64 // when it ends, unless something comes
-	reached uint64
-	score   float64 // the last known; a step says whether there is one
+	first   time.Duration // receipt of the first event, by the Funnel's clock
+	due     time.Duration // when it ends, unless something comes
+	reached uint64        // a bit for each stage that has a number of its own
+	score   float64       // the last known; an entry says whether there is one
 	links   [linkKinds]links
 	events  uint32
 	// sameHash is for the index.
@@ -35,9 +36,17 @@ type verification struct {
 	keyLen   uint16
 	ends     uint16
 	state    state
-	last     uint8 // stage of the last step
-	timed    bool  // the time to its completion has been given
+	last     uint8 // stage of the last entry
+	passed   uint8 // stage of the furthest step of the happy path that has been given, from 1 on; 0 for none
+	flags    uint8
 }
+
+// Flags of a verification, beside which its state has room in a byte.
+const (
+	durationGiven = 1 << 7 // the time to its completion has been given
+	reinitialized = 1 << 6 // which has been told
+	stateBits     = reinitialized - 1
+)
 
 func (v *verification) key() string {
 	return v.text[:v.keyLen]
@@ -73,8 +82,8 @@ func (t *table) change(s slot) {
 	t.changed[s/chunkSize] = true
 }
 
-// take returns a place that is free.
-func (t *table) take() slot {
+// allocate returns a place that is free.
+func (t *table) allocate() slot {
 	if len(t.free) == 0 {
 		t.grow()
 	}

@@ -31,6 +31,7 @@ type TelemetryBuilder struct {
 	ConnectorVerifyyouFunnelDropped       metric.Int64Counter
 	ConnectorVerifyyouFunnelEndedEarly    metric.Int64Counter
 	ConnectorVerifyyouFunnelEvents        metric.Int64Counter
+	ConnectorVerifyyouFunnelReinitialized metric.Int64Counter
 	ConnectorVerifyyouFunnelVerifications metric.Int64ObservableGauge
 }
 
@@ -90,7 +91,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	var err, errs error
 	builder.ConnectorVerifyyouFunnelDropped, err = builder.meter.Int64Counter(
 		"otelcol_connector_verifyyou_funnel_dropped",
-		metric.WithDescription("Traces and summaries dropped because the next consumer refused them, for too long or for good. [Alpha]"),
+		metric.WithDescription("Traces and summaries that were dropped: refused for good, not accepted before 10,000 newer ones had ended, or not accepted by the end of the connector. [Alpha]"),
 		metric.WithUnit("{item}"),
 	)
 	errs = errors.Join(errs, err)
@@ -104,6 +105,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_connector_verifyyou_funnel_events",
 		metric.WithDescription("Log records, by what they were to the verification that they belong to. [Alpha]"),
 		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ConnectorVerifyyouFunnelReinitialized, err = builder.meter.Int64Counter(
+		"otelcol_connector_verifyyou_funnel_reinitialized",
+		metric.WithDescription("Keys under which a verification was initialized again, at another time: the key may name something that many people share. [Alpha]"),
+		metric.WithUnit("{key}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ConnectorVerifyyouFunnelVerifications, err = builder.meter.Int64ObservableGauge(

@@ -27,6 +27,7 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ConnectorVerifyyouFunnelDropped.Add(context.Background(), 1)
 	tb.ConnectorVerifyyouFunnelEndedEarly.Add(context.Background(), 1)
 	tb.ConnectorVerifyyouFunnelEvents.Add(context.Background(), 1)
+	tb.ConnectorVerifyyouFunnelReinitialized.Add(context.Background(), 1)
 	AssertEqualConnectorVerifyyouFunnelDropped(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
@@ -34,6 +35,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualConnectorVerifyyouFunnelEvents(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualConnectorVerifyyouFunnelReinitialized(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualConnectorVerifyyouFunnelVerifications(t, testTel,
