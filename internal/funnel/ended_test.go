@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
 
 var steps = []string{
@@ -262,4 +264,16 @@ func TestTimedOfManyEvents(t *testing.T) {
 	f.run(start.Add(2 * time.Hour))
 	assert.Equal(t, 2, h.lastEnd(t).Number)
 	assert.Equal(t, []StageTime{{Stage: "liveness_passed", Seconds: 2}, {Stage: "face_collision", Seconds: 1}}, h.lastEnd(t).StageTimes)
+}
+
+// TestScoreOutOfOrder keeps the score of the latest event that has one, whatever came last.
+func TestScoreOutOfOrder(t *testing.T) {
+	f, h := funnelFor(10)
+	f.observe(scored(at(5, "ver_1", "liveness_passed"), 0.5), start)
+	f.observe(scored(at(3, "ver_1", "liveness_started"), 0.3), start)
+	f.observe(at(9, "ver_1", "verification_completed"), start)
+	f.observe(scored(at(7, "ver_1", "account_created"), 0.7), start)
+	f.observe(scored(at(6, "ver_1", "consent_granted"), 0.6), start)
+	f.run(start.Add(time.Minute))
+	assert.Equal(t, event.Number[float64]{Value: 0.7, Valid: true}, h.lastEnd(t).TrustScore)
 }

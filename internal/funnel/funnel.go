@@ -16,17 +16,17 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
 )
 
-// Settings say how verifications are followed. Times and MaxVerifications must be positive.
+// Settings say how verifications are followed. Settle must not be negative, the other times and MaxVerifications must be
+// positive.
 type Settings struct {
 	AbandonAfter time.Duration // silence after which an unfinished verification is ended
 	Settle       time.Duration // how long stragglers are waited for after a completion
 	Window       time.Duration // how long a verification is remembered from its first event
 
-	MaxVerifications int
+	MaxVerifications int // those remembered at once, ended ones included
 
-	ActiveByTracker bool // Active is by tracker too
-
-	Observer Observer // nil: nobody
+	ActiveByTracker bool     // Active counts by tracker too
+	Observer        Observer // nil for none, which costs nothing
 }
 
 // Listener is told what happens to verifications. Its methods are called one at a time and with the Funnel's lock held:
@@ -47,17 +47,17 @@ type Listener interface {
 // Result is what an event was to its verification.
 type Result int
 
-// An event is new; or it was there before; or it came after the end, and is earlier than it.
+// The results of Observe.
 const (
-	New Result = iota
-	Duplicate
-	Straggler
+	New       Result = iota // it counts in all that is told
+	Duplicate               // an event with its identity is known: nothing changes
+	Straggler               // it came after the end and is earlier than the last event: it counts in what was reached only
 )
 
 // Funnel follows verifications. It is safe for concurrent use.
 //
-// A verification ends when nothing has come for long, a while after its completion, or when its window closes. Each of
-// the three waits the same time for all, so that each is a queue, and no end has to be searched for.
+// A verification ends after a silence, some time after its completion, or when its window closes. Each of the three takes
+// equally long for all verifications, so each is a queue, and finding those that are due takes constant time.
 type Funnel struct {
 	settings Settings
 	listener Listener
@@ -95,7 +95,8 @@ func NewFunnel(settings Settings, listener Listener) *Funnel {
 	return f
 }
 
-// Observe takes an event that is received at a time (see Advance).
+// Observe takes an event that is received now, after it has ended what was due before (see Advance), and returns what it
+// was to its verification. The Funnel keeps strings of e, but not e itself.
 func (f *Funnel) Observe(e *Event, now time.Time) Result {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -297,9 +298,10 @@ func hashOf(stage string) uint64 {
 	return binary.BigEndian.Uint64(sum[:])
 }
 
-// Advance ends what is due at a time, and has to be called every few seconds: of more than 10 s between two calls of
-// Advance and Observe 10 s count, as the process has not run in the rest. Times should have a monotonic reading, as those
-// of time.Now, so that setting the clock makes no difference.
+// Advance ends what is due now. It has to be called at least every 10 s, better every 5 s: if more than 10 s pass between
+// two calls of Advance or Observe, the process was stopped, and 10 s of it count as silence. Times should have their
+// monotonic reading, as those of time.Now, so that setting the wall clock makes no difference; a time before an earlier
+// one is then that of a caller that was late, and without the reading that of a clock that was set back.
 func (f *Funnel) Advance(now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

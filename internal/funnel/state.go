@@ -25,10 +25,10 @@ type Header struct {
 
 // Save hands over for storage what has changed since it was last saved: first each changed chunk to add, then the header
 // to write, which has to store them all at once. If write fails or panics, the chunks count as not saved. The Funnel is
-// locked only while one chunk is encoded, so what changes meanwhile may be in a chunk or come with the next Save; the
-// header is read last and knows all the stages that are in the chunks. One Save at a time.
+// locked only while one chunk is encoded, so what changes meanwhile may be in a chunk or come with the next Save. One
+// Save at a time.
 func (f *Funnel) Save(add func(chunk int, data []byte), write func(h Header) error) error {
-	chunks := f.changedChunks()
+	all, chunks := f.changedChunks()
 	saved := false
 	defer func() {
 		if !saved {
@@ -38,29 +38,31 @@ func (f *Funnel) Save(add func(chunk int, data []byte), write func(h Header) err
 	for _, chunk := range chunks {
 		add(chunk, f.encodeChunk(chunk))
 	}
-	if err := write(f.header()); err != nil {
+	if err := write(f.header(all)); err != nil {
 		return err
 	}
 	saved = true
 	return nil
 }
 
-func (f *Funnel) header() Header {
+// header returns the header for so many chunks. It is made after they are encoded, so that it has all stages that are in
+// them, but a chunk that was added meanwhile is not among them.
+func (f *Funnel) header(chunks int) Header {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return Header{Chunks: len(f.table.chunks), Stages: f.stages.Names(), Ran: f.clock.ran}
+	return Header{Chunks: chunks, Stages: f.stages.Names(), Ran: f.clock.ran}
 }
 
-func (f *Funnel) changedChunks() []int {
+// changedChunks returns how many chunks there are, and which have changed since they were saved.
+func (f *Funnel) changedChunks() (all int, chunks []int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var chunks []int
 	for chunk, changed := range f.table.changed {
 		if changed {
 			chunks = append(chunks, chunk)
 		}
 	}
-	return chunks
+	return len(f.table.chunks), chunks
 }
 
 func (f *Funnel) markChanged(chunks []int) {
@@ -219,8 +221,20 @@ func (r *restorer) verification(s slot, d *decoder) bool {
 	es, ok := kept.entries(r.scratch[:0])
 	v.state, v.flags = state(flags&stateBits), flags&^stateBits
 	valid := !d.bad && ok && key != "" && len(key) <= math.MaxUint16 && es.isWhole() && v.state < states && int(passed) <= len(r.numbers)
-	if !valid || r.byKey.find(&r.table, key) != 0 {
+	if !valid {
 		return false
+	}
+	if other := r.byKey.find(&r.table, key); other != 0 {
+		// It was forgotten and began anew during a Save, and the two are in chunks that were encoded before and after.
+		switch {
+		case other/chunkSize == s/chunkSize:
+			return false
+		case r.table.at(other).first > v.first:
+			r.drop(s)
+			return true
+		}
+		r.byKey.remove(&r.table, other)
+		r.drop(other)
 	}
 	v.text, v.keyLen = key+externalID, uint16(len(key))
 	v.tracker = unique.Make(tracker)
@@ -239,6 +253,13 @@ func (r *restorer) verification(s slot, d *decoder) bool {
 	r.byKey.add(&r.table, s)
 	r.slots[v.state] = append(r.slots[v.state], s)
 	return true
+}
+
+// drop leaves out a verification that has been read.
+func (r *restorer) drop(s slot) {
+	delete(r.beyond, s)
+	delete(r.earliest, s)
+	r.table.release(s)
 }
 
 // isWhole reports whether these can be the entries of a verification.
@@ -264,7 +285,9 @@ func (r *restorer) trail(kept trail, es entries) trail {
 // queue puts all in their order, and finds the places that are free.
 func (r *restorer) queue() {
 	var all []slot
+	isEmpty := func(s slot) bool { return r.table.at(s).text == "" } // it was dropped
 	for in, slots := range r.slots {
+		slots = slices.DeleteFunc(slots, isEmpty)
 		slices.SortFunc(slots, func(a, b slot) int { return cmp.Compare(r.table.at(a).due, r.table.at(b).due) })
 		for _, s := range slots {
 			r.byState[in].push(&r.table, s)
@@ -278,8 +301,9 @@ func (r *restorer) queue() {
 	for _, s := range all {
 		r.byFirst.push(&r.table, s)
 	}
+	r.table.free = nil
 	for i := len(r.table.chunks)*chunkSize - 1; i > 0; i-- {
-		if s := slot(i); r.table.at(s).text == "" {
+		if s := slot(i); isEmpty(s) {
 			r.table.free = append(r.table.free, s)
 		}
 	}

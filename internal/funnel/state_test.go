@@ -250,7 +250,6 @@ func TestRestoreFails(t *testing.T) {
 		"unreadable":   {func(int) ([]byte, error) { return nil, away }, away},
 		"missing":      {func(chunk int) ([]byte, error) { return map[int][]byte{0: whole.chunks[0]}[chunk], nil }, ErrChunk},
 		"short":        {func(chunk int) ([]byte, error) { return [][]byte{whole.chunks[0], short}[chunk], nil }, ErrChunk},
-		"twice":        {func(int) ([]byte, error) { return whole.chunks[0], nil }, ErrChunk},
 		"another's":    {func(int) ([]byte, error) { return []byte("{}"), nil }, ErrChunk},
 		"one repeated": {func(int) ([]byte, error) { return slices.Concat(whole.chunks[1], whole.chunks[1]), nil }, ErrChunk},
 	} {
@@ -297,8 +296,7 @@ func TestWrongChunks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, _ := funnelFor(10)
-			header := NewFunnel(settings(1), nobody{}).header()
-			header.Chunks = 1
+			header := NewFunnel(settings(1), nobody{}).header(1)
 			err := f.Restore(&header, func(int) ([]byte, error) { return tt.data, nil }, start)
 			if tt.ok {
 				assert.NoError(t, err)
@@ -401,4 +399,76 @@ func TestRenumberedTwice(t *testing.T) {
 	f, h := restored(t, k, settings(10), start)
 	f.run(start.Add(time.Hour))
 	assert.Equal(t, []string{"verification_started", "face_collision", "another"}, stagesOf(h.lastEnd(t).Trail))
+}
+
+// TestTableGrowsDuringSave has a chunk added after it was too late to write it.
+func TestTableGrowsDuringSave(t *testing.T) {
+	f, _ := funnelFor(10_000)
+	for n := range chunkSize - 1 {
+		f.observe(at(n, fmt.Sprint("ver_", n), "verification_started"), start)
+	}
+	k := &kept{chunks: map[int][]byte{}}
+	require.NoError(t, f.Save(func(chunk int, data []byte) {
+		f.Observe(at(chunkSize, "ver_late", "verification_started"), start)
+		k.chunks[chunk] = data
+	}, func(h Header) error {
+		k.header = h
+		return nil
+	}))
+	again, _ := restored(t, k, settings(10_000), start)
+	assert.Equal(t, chunkSize-1, again.Len())
+	assert.Equal(t, []int{1}, k.keep(f))
+	again, _ = restored(t, k, settings(10_000), start)
+	assert.Equal(t, chunkSize, again.Len())
+}
+
+// TestSameKeyTwice has a verification forgotten during a Save, and begin anew in a chunk that is written after that: what
+// is stored has both, and the one that began later is right.
+func TestSameKeyTwice(t *testing.T) {
+	const all = 2*chunkSize + 10
+	key := func(n int) string { return fmt.Sprint("ver_", n) }
+	for name, tt := range map[string]struct{ gone, room int }{ // where it is, and whose place it takes, in the second chunk
+		"first in the first chunk, which was written before":     {5, chunkSize + 5},
+		"first in the third chunk, which had not changed before": {2*chunkSize + 5, chunkSize + 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, _ := funnelFor(all)
+			for n := range all {
+				f.observe(at(n, key(n), "verification_started"), start)
+			}
+			later := start.Add(time.Minute)
+			f.observe(at(all, key(tt.room), "liveness_started"), later)
+			for n := range all { // so that these two are silent longest
+				if n != tt.gone && n != tt.room {
+					f.observe(at(2*all+n, key(n), "liveness_started"), later)
+				}
+			}
+			k := keepAll(f)
+			f.observe(at(4*all, key(1), "liveness_started"), later)
+			f.observe(at(4*all, key(chunkSize+1), "liveness_started"), later)
+			require.NoError(t, f.Save(func(chunk int, data []byte) {
+				k.chunks[chunk] = data
+				if chunk == 0 {
+					f.Observe(at(5*all, "ver_new", "verification_started"), later)
+					f.Observe(at(6*all, key(tt.gone), "liveness_passed"), later)
+				}
+			}, func(h Header) error {
+				k.header = h
+				return nil
+			}))
+
+			again, h := restored(t, k, settings(2*all), later)
+			assert.Len(t, again.byFirst.slots(t, &again.table), again.Len())
+			for n := range all {
+				again.observe(at(7*all+n, fmt.Sprint("other_", n), "verification_started"), later)
+			}
+			again.run(later.Add(time.Hour))
+			assert.Len(t, h.ended, again.Len())
+			trails := map[string][][]string{}
+			for _, e := range h.ended {
+				trails[e.Key] = append(trails[e.Key], stagesOf(e.Trail))
+			}
+			assert.Equal(t, [][]string{{"liveness_passed"}}, trails[key(tt.gone)])
+		})
+	}
 }
