@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/configoptional"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cohorts"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/verificationkey"
@@ -36,6 +37,9 @@ type Config struct {
 
 	// Histogram is about the histograms of durations.
 	Histogram HistogramConfig `mapstructure:"histogram"`
+
+	// Stats is about the page and the Stats API; without it there are none, nor statistics.
+	Stats configoptional.Optional[StatsConfig] `mapstructure:"stats"`
 
 	// Config is about counters, and the storage for them and for the verifications that are followed.
 	metricsconfig.Config `mapstructure:",squash"`
@@ -97,6 +101,7 @@ func createDefaultConfig() component.Config {
 			Explicit:    configoptional.Default(ExplicitHistogramConfig{Buckets: defaultBuckets}),
 			Exponential: configoptional.Default(ExponentialHistogramConfig{MaxSize: defaultExponentialSize}),
 		},
+		Stats:                configoptional.Default(defaultStatsConfig()),
 		Config:               metricsconfig.Default(),
 		MetricsBuilderConfig: metadata.NewDefaultMetricsBuilderConfig(),
 	}
@@ -128,7 +133,26 @@ func (h *HistogramConfig) scoreBuckets() counters.Buckets {
 
 // Validate reports every fault of the configuration: the key, what is wrong with it, and what would be right.
 func (cfg *Config) Validate() error {
-	return errors.Join(cfg.Key.Validate("key"), cfg.validateTimes(), cfg.validateHistogram(), cfg.Faults(), cfg.validateGenerated())
+	return errors.Join(cfg.Key.Validate("key"), cfg.validateTimes(), cfg.validateHistogram(), cfg.validateStats(), cfg.Faults(), cfg.validateGenerated())
+}
+
+func (cfg *Config) validateStats() error {
+	if !cfg.Stats.HasValue() {
+		return nil
+	}
+	return cfg.Stats.Get().faults(cfg.Window, max(cfg.MaxExternalTrackers, len(cfg.ExternalTrackers)))
+}
+
+// statistics returns the settings of the statistics, nil without stats.
+func (cfg *Config) statistics() *cohorts.Settings {
+	if !cfg.Stats.HasValue() {
+		return nil
+	}
+	stats := cfg.Stats.Get()
+	return &cohorts.Settings{
+		Retention: stats.Retention, MaxCohorts: stats.MaxCohorts,
+		MaxTrackers: cfg.MaxExternalTrackers, Trackers: cfg.ExternalTrackers,
+	}
 }
 
 func (cfg *Config) validateTimes() error {

@@ -40,6 +40,7 @@ type funnelConnector struct {
 	state     persistence
 	telemetry *telemetry
 	status    status.Reporter
+	stats     *statsServer // nil: nobody wants the statistics
 	now       func() time.Time
 
 	reinitialized atomic.Int64 // keys that nobody has been warned of yet
@@ -95,15 +96,34 @@ func (c *funnelConnector) begin(ctx context.Context, host component.Host) error 
 		return err
 	}
 	c.flusher = c.newFlusher()
-	return c.telemetry.observeVerifications(c.funnel)
+	if err := errors.Join(c.telemetry.observeVerifications(c.funnel), c.telemetry.observeCohorts(c.funnel.Cohorts())); err != nil {
+		return err
+	}
+	return c.startStats(ctx, host)
 }
 
-// Shutdown flushes a last time and saves the state, which takes 6 s at most. The first one does it, while all that
+// startStats serves the statistics, where they are wanted.
+func (c *funnelConnector) startStats(ctx context.Context, host component.Host) error {
+	if !c.cfg.Stats.HasValue() {
+		return nil
+	}
+	c.stats = &statsServer{cfg: c.cfg.Stats.Get(), source: c.funnel, now: c.now, failed: c.status.Fatal}
+	return c.stats.start(ctx, host, c.settings.TelemetrySettings)
+}
+
+func (c *funnelConnector) stopStats(ctx context.Context) error {
+	if c.stats == nil {
+		return nil
+	}
+	return c.stats.shutdown(ctx)
+}
+
+// Shutdown flushes a last time and saves the state, which takes 7 s at most. The first one does it, while all that
 // comes after the connector is still there.
 func (o *output) Shutdown(ctx context.Context) (err error) {
 	o.stopOnce.Do(func() {
 		funnels.remove(o.cfg)
-		err = errors.Join(o.stopFlushing(ctx), o.closeStorage(ctx))
+		err = errors.Join(o.stopFlushing(ctx), o.stopStats(ctx), o.closeStorage(ctx))
 		o.dropUnsent()
 		o.telemetry.Shutdown()
 	})

@@ -47,7 +47,12 @@ func (c *funnelConnector) newFlusher() *flush.Flusher {
 func (c *funnelConnector) startFlushing() {
 	c.advancing.Go(func() { c.flusher.Run(c.stopping) })
 	c.advancing.Go(func() {
-		flush.Every(c.stopping, lookInterval, nil, func() { c.funnel.Advance(c.now()) })
+		flush.Every(c.stopping, lookInterval, nil, func() {
+			c.funnel.Advance(c.now())
+			if set := c.funnel.Cohorts(); set != nil {
+				set.Expire(c.now())
+			}
+		})
 	})
 	c.sendingTraces.Go(func() { c.sendEveryInterval(c.traces) })
 	c.sendingSummaries.Go(func() { c.sendEveryInterval(c.summaries) })

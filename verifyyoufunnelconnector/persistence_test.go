@@ -21,6 +21,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/zap"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/funnel"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/instance"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/state/statetest"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
@@ -195,7 +196,7 @@ func histogramsOf(all []exported) map[string][]bucketed {
 
 // TestUnusableState starts with an empty state, says so, and replaces what is stored.
 func TestUnusableState(t *testing.T) {
-	chunk := chunkKey(0)
+	chunk := chunkKey(funnel.Verifications, 0)
 	for name, damage := range map[string]func(map[string][]byte){
 		"damaged state":   func(v map[string][]byte) { v[stateKey][len(v[stateKey])-1] ^= 1 },
 		"damaged chunk":   func(v map[string][]byte) { v[chunk][len(v[chunk])-1] ^= 1 },
@@ -287,7 +288,7 @@ func TestKeyChanges(t *testing.T) {
 	assert.Empty(t, again.host.reported)
 	assert.Equal(t, 1, again.logged.FilterMessageSnippet("key has changed").Len())
 	assert.Zero(t, again.outputs[0].funnel.Len())
-	assert.NotContains(t, again.disk.Copied().Values, chunkKey(0), "what is followed no more is not stored for ever")
+	assert.NotContains(t, again.disk.Copied().Values, chunkKey(funnel.Verifications, 0), "what is followed no more is not stored for ever")
 	again.take(3, eventAt(0, "ver_1", "verification_started"))
 	again.flushAt(3)
 	got := again.results()

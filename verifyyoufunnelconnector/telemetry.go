@@ -5,11 +5,13 @@ package verifyyoufunnelconnector
 
 import (
 	"context"
+	"errors"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cohorts"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/funnel"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/selftelemetry"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
@@ -25,6 +27,7 @@ type telemetry struct {
 	own          metric.MeasurementOption // with no further attribute
 	results      map[metadata.AttributeResult]metric.MeasurementOption
 	logs, traces metric.MeasurementOption
+	reasons      map[cohorts.Reason]metric.MeasurementOption // why a verification is not in the statistics
 }
 
 func newTelemetry(set component.TelemetrySettings, id component.ID) (*telemetry, error) {
@@ -39,6 +42,11 @@ func newTelemetry(set component.TelemetrySettings, id component.ID) (*telemetry,
 		results:          map[metadata.AttributeResult]metric.MeasurementOption{},
 		logs:             attributes.With("signal", metadata.AttributeSignalLogs.String()),
 		traces:           attributes.With("signal", metadata.AttributeSignalTraces.String()),
+		reasons: map[cohorts.Reason]metric.MeasurementOption{
+			cohorts.TooOld:  attributes.With("reason", metadata.AttributeReasonTooOld.String()),
+			cohorts.TooNew:  attributes.With("reason", metadata.AttributeReasonTooNew.String()),
+			cohorts.TooMany: attributes.With("reason", metadata.AttributeReasonTooMany.String()),
+		},
 	}
 	for name, result := range metadata.MapAttributeResult {
 		t.results[result] = attributes.With("result", name)
@@ -86,6 +94,25 @@ func (t *telemetry) observeVerifications(f *funnel.Funnel) error {
 		o.Observe(int64(f.Len()), t.own)
 		return nil
 	})
+}
+
+// observeCohorts makes the series of the statistics appear, where there are any.
+func (t *telemetry) observeCohorts(set *cohorts.Set) error {
+	if set == nil {
+		return nil
+	}
+	return errors.Join(
+		t.RegisterConnectorVerifyyouFunnelCohortsCallback(func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(int64(set.Len()), t.own)
+			return nil
+		}),
+		t.RegisterConnectorVerifyyouFunnelOutsideRetentionCallback(func(_ context.Context, o metric.Int64Observer) error {
+			for reason, option := range t.reasons {
+				o.Observe(set.Outside(reason), option)
+			}
+			return nil
+		}),
+	)
 }
 
 // warnOfSharedKeys says since the last time how many keys seem to name something that many people share. It is called

@@ -54,7 +54,7 @@ func BenchmarkBytesAVerification(b *testing.B) {
 	const verifications = 1_000_000
 	for b.Loop() {
 		before := heap()
-		f := NewFunnel(settings(verifications), nobody{})
+		f := NewFunnel(settings(verifications), nobody{}, start)
 		for v := range verifications {
 			for n := range tenEvents {
 				f.Observe(eventOf(v, n), start)
@@ -76,7 +76,7 @@ func heap() uint64 {
 func BenchmarkObserve(b *testing.B) {
 	for _, verifications := range []int{1_000, 100_000, 1_000_000} {
 		b.Run(strconv.Itoa(verifications), func(b *testing.B) {
-			f := NewFunnel(settings(verifications), nobody{})
+			f := NewFunnel(settings(verifications), nobody{}, start)
 			n := 0
 			next := func() { // ten events of one, spread over others as those of people are
 				f.Observe(eventOf(n/10, n%10), start.Add(time.Duration(n)*time.Microsecond))

@@ -228,7 +228,7 @@ func TestActiveByTracker(t *testing.T) {
 	s := settings(10)
 	s.ActiveByTracker = true
 	h := newHeard()
-	f := NewFunnel(s, h)
+	f := NewFunnel(s, h, start)
 	from := func(tracker string, e *Event) *Event {
 		e.ExternalTracker = tracker
 		return e

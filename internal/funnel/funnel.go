@@ -14,6 +14,7 @@ import (
 	"unique"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cohorts"
 )
 
 // Settings say how verifications are followed. Settle must not be negative, the other times and MaxVerifications must be
@@ -25,8 +26,9 @@ type Settings struct {
 
 	MaxVerifications int // those remembered at once, ended ones included
 
-	ActiveByTracker bool     // Active counts by tracker too
-	Observer        Observer // nil for none, which costs nothing
+	ActiveByTracker bool // Active counts by tracker too
+
+	Statistics *cohorts.Settings // nil: none are kept
 }
 
 // Listener is told what happens to verifications. Its methods are called one at a time and with the Funnel's lock held:
@@ -75,12 +77,12 @@ type Funnel struct {
 	// earliest has the tracker of the earliest event that has one, where it is not the first that came.
 	earliest map[slot]unique.Handle[string]
 
-	scratch       entries
-	before, after Snapshot // for the observer
+	statistics statistics
+	scratch    entries
 }
 
-// NewFunnel returns an empty Funnel.
-func NewFunnel(settings Settings, listener Listener) *Funnel {
+// NewFunnel returns an empty Funnel, whose statistics begin at a time.
+func NewFunnel(settings Settings, listener Listener, now time.Time) *Funnel { //nolint:gocritic // once a component
 	f := &Funnel{
 		settings: settings,
 		listener: listener,
@@ -92,6 +94,9 @@ func NewFunnel(settings Settings, listener Listener) *Funnel {
 		scratch:  make(entries, 0, maxEntries+1),
 	}
 	f.byFirst.kind = byFirst
+	if settings.Statistics != nil {
+		f.statistics.Set = cohorts.NewSet(*settings.Statistics, f.stages, now)
+	}
 	return f
 }
 
@@ -100,19 +105,18 @@ func NewFunnel(settings Settings, listener Listener) *Funnel {
 func (f *Funnel) Observe(e *Event, now time.Time) Result {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.advance(now)
+	f.advance(now, math.MaxInt)
 	s := f.byKey.find(&f.table, e.Key)
-	isNew := s == 0
-	if isNew {
+	if s == 0 {
 		s = f.begin(e.Key)
 	}
 	es, _ := f.table.at(s).trail.entries(f.scratch[:0])
 	if es.contains(e.ID) {
 		return Duplicate
 	}
-	var result Result
-	f.changing(s, isNew, func() { result = f.take(s, e, es) })
-	return result
+	f.beforeChange(s)
+	defer f.afterChange(s)
+	return f.take(s, e, es)
 }
 
 // take adds an event to a verification that does not have it, and tells of it.
@@ -303,17 +307,26 @@ func hashOf(stage string) uint64 {
 // monotonic reading, as those of time.Now, so that setting the wall clock makes no difference; a time before an earlier
 // one is then that of a caller that was late, and without the reading that of a clock that was set back.
 func (f *Funnel) Advance(now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.advance(now)
+	for f.advanceSome(now) { // others come in between, also where very many are due
+	}
 }
 
-func (f *Funnel) advance(now time.Time) {
+// maxAtOnce is how many ends Advance handles without letting others in: some milliseconds' worth.
+const maxAtOnce = 500
+
+func (f *Funnel) advanceSome(now time.Time) (more bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.advance(now, maxAtOnce)
+}
+
+// advance handles what is due, but no more than so many. It reports whether there is more.
+func (f *Funnel) advance(now time.Time, atMost int) (more bool) {
 	f.clock.look(now)
-	for {
+	for range atMost {
 		s, due, closes := f.nextDue()
 		if s == 0 || due > f.clock.ran {
-			return
+			return false
 		}
 		if f.table.at(s).state != ended {
 			f.end(s, false)
@@ -322,6 +335,7 @@ func (f *Funnel) advance(now time.Time) {
 			f.forget(s)
 		}
 	}
+	return true
 }
 
 // nextDue returns the verification that is due first, when, and whether that is the end of its window.
@@ -338,22 +352,23 @@ func (f *Funnel) nextDue() (next slot, due time.Duration, closes bool) {
 }
 
 func (f *Funnel) end(s slot, early bool) {
-	f.changing(s, false, func() {
-		v := f.table.at(s)
-		f.countActive(v, -1)
-		f.byState[v.state].remove(&f.table, s)
-		v.state = ended
-		f.byState[ended].push(&f.table, s)
-		v.ends++
-		f.table.change(s)
-		es, _ := v.trail.entries(f.scratch[:0])
-		e := f.summarize(v, es)
-		v.trail = newTrail(es)
-		f.listener.Ended(e, early, f.clock.wall())
-	})
+	f.table.change(s)
+	f.beforeChange(s)
+	defer f.afterChange(s)
+	v := f.table.at(s)
+	f.countActive(v, -1)
+	f.byState[v.state].remove(&f.table, s)
+	v.state = ended
+	f.byState[ended].push(&f.table, s)
+	v.ends++
+	es, _ := v.trail.entries(f.scratch[:0])
+	e := f.summarize(v, es)
+	v.trail = newTrail(es)
+	f.listener.Ended(e, early, f.clock.wall())
 }
 
 func (f *Funnel) forget(s slot) {
+	f.table.change(s)
 	v := f.table.at(s)
 	f.byFirst.remove(&f.table, s)
 	f.byState[v.state].remove(&f.table, s)

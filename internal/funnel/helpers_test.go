@@ -73,7 +73,7 @@ func newHeard() *heard {
 // funnelFor returns a Funnel for so many verifications, and what is heard of it.
 func funnelFor(maxVerifications int) (*Funnel, *heard) {
 	h := newHeard()
-	return NewFunnel(settings(maxVerifications), h), h
+	return NewFunnel(settings(maxVerifications), h, start), h
 }
 
 // idOf returns an identity of its own for each number, which has no order that could matter.

@@ -14,70 +14,109 @@ import (
 	"unique"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cohorts"
 )
 
 // Header is what of a Funnel is kept over a restart beside its chunks. It can be written as JSON.
 type Header struct {
-	Chunks int           `json:"chunks"` // those with the numbers below are stored
-	Stages []string      `json:"stages"` // by number
-	Ran    time.Duration `json:"ran"`    // by its clock
+	Chunks     int             `json:"chunks"` // those with the numbers below are stored
+	Stages     []string        `json:"stages"` // by number
+	Ran        time.Duration   `json:"ran"`    // by its clock
+	Statistics *cohorts.Header `json:"statistics,omitempty"`
 }
 
-// Save hands over for storage what has changed since it was last saved: first each changed chunk to add, then the header
-// to write, which has to store them all at once. If write fails or panics, the chunks count as not saved. The Funnel is
-// locked only while one chunk is encoded, so what changes meanwhile may be in a chunk or come with the next Save. One
-// Save at a time.
-func (f *Funnel) Save(add func(chunk int, data []byte), write func(h Header) error) error {
-	all, chunks := f.changedChunks()
+// Part says what a chunk is of.
+type Part int
+
+// A chunk is of the verifications or of the statistics. Both are numbered from 0 on.
+const (
+	Verifications Part = iota
+	Statistics
+)
+
+// save is a Save under way: the chunks as they were when it began, each until it is encoded.
+type save struct {
+	chunks map[int][]byte // data of those that had to be encoded early
+	order  []int
+	header Header
+	counts *cohorts.Snapshot
+}
+
+// Save hands over for storage what has changed since it was last saved: each changed chunk to add, then the header to
+// write, which has to store them all at once. If write fails or panics, the chunks count as not saved. All of it is of
+// one moment, so that verifications and statistics agree. The Funnel is locked only while one chunk is encoded; one that
+// is about to change before its turn is encoded then. One Save at a time.
+func (f *Funnel) Save(add func(part Part, chunk int, data []byte), write func(h Header) error) error {
+	sv := f.beginSave()
 	saved := false
-	defer func() {
-		if !saved {
-			f.markChanged(chunks)
-		}
-	}()
-	for _, chunk := range chunks {
-		add(chunk, f.encodeChunk(chunk))
+	defer func() { f.endSave(sv, saved) }()
+	for _, chunk := range sv.order {
+		add(Verifications, chunk, f.takeChunk(sv, chunk))
 	}
-	if err := write(f.header(all)); err != nil {
+	if sv.counts != nil {
+		for chunk, data := range sv.counts.Chunks() {
+			add(Statistics, chunk, data)
+		}
+	}
+	if err := write(sv.header); err != nil {
 		return err
 	}
 	saved = true
 	return nil
 }
 
-// header returns the header for so many chunks. It is made after they are encoded, so that it has all stages that are in
-// them, but a chunk that was added meanwhile is not among them.
-func (f *Funnel) header(chunks int) Header {
+func (f *Funnel) beginSave() *save {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return Header{Chunks: chunks, Stages: f.stages.Names(), Ran: f.clock.ran}
-}
-
-// changedChunks returns how many chunks there are, and which have changed since they were saved.
-func (f *Funnel) changedChunks() (all int, chunks []int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	sv := &save{chunks: map[int][]byte{}}
 	for chunk, changed := range f.table.changed {
 		if changed {
-			chunks = append(chunks, chunk)
+			f.table.changed[chunk] = false
+			sv.chunks[chunk] = nil
+			sv.order = append(sv.order, chunk)
 		}
 	}
-	return len(f.table.chunks), chunks
+	sv.header = Header{Chunks: len(f.table.chunks), Stages: f.stages.Names(), Ran: f.clock.ran}
+	if f.statistics.Set != nil {
+		sv.counts = f.statistics.Snapshot(f.clock.wall())
+		sv.header.Statistics = &sv.counts.Header
+	}
+	f.table.saving = func(chunk int) {
+		if data, pending := sv.chunks[chunk]; pending && data == nil {
+			sv.chunks[chunk] = f.encodeChunk(chunk)
+		}
+	}
+	return sv
 }
 
-func (f *Funnel) markChanged(chunks []int) {
+// takeChunk returns a chunk as it was when the Save began.
+func (f *Funnel) takeChunk(sv *save, chunk int) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, chunk := range chunks {
+	data := sv.chunks[chunk]
+	if data == nil {
+		data = f.encodeChunk(chunk)
+	}
+	delete(sv.chunks, chunk)
+	return data
+}
+
+func (f *Funnel) endSave(sv *save, saved bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.table.saving = nil
+	if saved {
+		return
+	}
+	for _, chunk := range sv.order {
 		f.table.changed[chunk] = true
+	}
+	if sv.counts != nil {
+		f.statistics.NotWritten(sv.counts)
 	}
 }
 
-// encodeChunk returns a chunk for storage, and takes it for saved.
 func (f *Funnel) encodeChunk(chunk int) []byte {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.table.changed[chunk] = false
 	out := []byte{} // nil would be a missing one
 	for i := range chunkSize {
 		s := slot(chunk*chunkSize + i)
@@ -108,7 +147,7 @@ func (f *Funnel) encode(out []byte, s slot) []byte {
 	out = appendString(out, v.key())
 	out = appendString(out, v.externalID())
 	out = appendString(out, v.tracker.Value())
-	out = appendString(out, f.earliestTracker(s))
+	out = appendString(out, f.earliestTracker(s).Value())
 	out = appendString(out, string(v.trail))
 	out = binary.LittleEndian.AppendUint64(out, uint64(v.first))
 	out = binary.LittleEndian.AppendUint64(out, uint64(v.due-f.waits(v.state))) // its time may be another next time
@@ -136,14 +175,18 @@ var (
 
 // Restore makes an empty Funnel go on at a time with what Save has stored: the header, and the chunks that it names, which
 // read returns, nil for one that is missing. The time between does not count for it, also where the clock was set back.
-// With more verifications than Settings allow, those that end early are told before it returns. An error of read is
-// returned as it is, ErrChunk for what is corrupt; the Funnel is then empty, as it was. It is to be called before all else.
-func (f *Funnel) Restore(h *Header, read func(chunk int) ([]byte, error), now time.Time) error {
-	r := restorer{Funnel: NewFunnel(f.settings, f.listener)}
+// With more verifications than Settings allow, those that end early are told before it returns. Statistics that were
+// not kept, or were kept by another version, begin anew. An error of read is returned as it is, ErrChunk for what is
+// corrupt; the Funnel is then empty, as it was. It is to be called before all else.
+func (f *Funnel) Restore(h *Header, read func(part Part, chunk int) ([]byte, error), now time.Time) error {
+	r := restorer{Funnel: NewFunnel(f.settings, f.listener, now)}
+	if err := r.restoreStatistics(h.Statistics, read, now); err != nil {
+		return err
+	}
 	r.clock = clock{ran: h.Ran, looked: now}
 	r.renumber(h.Stages)
 	for chunk := range h.Chunks {
-		data, err := read(chunk)
+		data, err := read(Verifications, chunk)
 		if err == nil {
 			err = r.chunk(chunk, data)
 		}
@@ -157,7 +200,7 @@ func (f *Funnel) Restore(h *Header, read func(chunk int) ([]byte, error), now ti
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.stages, f.clock = r.stages, r.clock
+	f.stages, f.clock, f.statistics = r.stages, r.clock, r.statistics
 	f.byKey, f.table = r.byKey, r.table
 	f.byState, f.byFirst, f.active, f.beyond, f.earliest = r.byState, r.byFirst, r.active, r.beyond, r.earliest
 	return nil
@@ -169,6 +212,19 @@ type restorer struct {
 	numbers    [cardinality.OtherNumber + 1]uint8
 	renumbered bool // so that what is stored is not what is restored
 	slots      [states][]slot
+	counted    bool // the statistics know the verifications
+}
+
+func (r *restorer) restoreStatistics(h *cohorts.Header, read func(part Part, chunk int) ([]byte, error), now time.Time) error {
+	if h == nil || r.statistics.Set == nil {
+		return nil
+	}
+	err := r.statistics.Restore(h, func(chunk int) ([]byte, error) { return read(Statistics, chunk) }, now)
+	r.counted = err == nil
+	if errors.Is(err, cohorts.ErrVersion) {
+		return nil
+	}
+	return err
 }
 
 // renumber finds the numbers of the stages that were kept: one that was unknown may have been documented since.
@@ -220,21 +276,12 @@ func (r *restorer) verification(s slot, d *decoder) bool {
 	}
 	es, ok := kept.entries(r.scratch[:0])
 	v.state, v.flags = state(flags&stateBits), flags&^stateBits
-	valid := !d.bad && ok && key != "" && len(key) <= math.MaxUint16 && es.isWhole() && v.state < states && int(passed) <= len(r.numbers)
-	if !valid {
-		return false
+	if !r.counted {
+		v.setPlace(0)
 	}
-	if other := r.byKey.find(&r.table, key); other != 0 {
-		// It was forgotten and began anew during a Save, and the two are in chunks that were encoded before and after.
-		switch {
-		case other/chunkSize == s/chunkSize:
-			return false
-		case r.table.at(other).first > v.first:
-			r.drop(s)
-			return true
-		}
-		r.byKey.remove(&r.table, other)
-		r.drop(other)
+	valid := !d.bad && ok && key != "" && len(key) <= math.MaxUint16 && es.isWhole() && v.state < states && int(passed) <= len(r.numbers)
+	if !valid || r.byKey.find(&r.table, key) != 0 {
+		return false
 	}
 	v.text, v.keyLen = key+externalID, uint16(len(key))
 	v.tracker = unique.Make(tracker)
@@ -253,13 +300,6 @@ func (r *restorer) verification(s slot, d *decoder) bool {
 	r.byKey.add(&r.table, s)
 	r.slots[v.state] = append(r.slots[v.state], s)
 	return true
-}
-
-// drop leaves out a verification that has been read.
-func (r *restorer) drop(s slot) {
-	delete(r.beyond, s)
-	delete(r.earliest, s)
-	r.table.release(s)
 }
 
 // isWhole reports whether these can be the entries of a verification.
@@ -285,9 +325,7 @@ func (r *restorer) trail(kept trail, es entries) trail {
 // queue puts all in their order, and finds the places that are free.
 func (r *restorer) queue() {
 	var all []slot
-	isEmpty := func(s slot) bool { return r.table.at(s).text == "" } // it was dropped
 	for in, slots := range r.slots {
-		slots = slices.DeleteFunc(slots, isEmpty)
 		slices.SortFunc(slots, func(a, b slot) int { return cmp.Compare(r.table.at(a).due, r.table.at(b).due) })
 		for _, s := range slots {
 			r.byState[in].push(&r.table, s)
@@ -301,9 +339,8 @@ func (r *restorer) queue() {
 	for _, s := range all {
 		r.byFirst.push(&r.table, s)
 	}
-	r.table.free = nil
 	for i := len(r.table.chunks)*chunkSize - 1; i > 0; i-- {
-		if s := slot(i); isEmpty(s) {
+		if s := slot(i); r.table.at(s).text == "" {
 			r.table.free = append(r.table.free, s)
 		}
 	}

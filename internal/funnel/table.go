@@ -7,6 +7,7 @@ import (
 	"time"
 	"unique"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cohorts"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
 
@@ -45,8 +46,19 @@ type verification struct {
 const (
 	durationGiven = 1 << 7 // the time to its completion has been given
 	reinitialized = 1 << 6 // which has been told
-	stateBits     = reinitialized - 1
+	placeBits     = 7 << placeShift
+	placeShift    = 2
+	stateBits     = 1<<placeShift - 1
 )
+
+// place returns how the verification is counted in the statistics.
+func (v *verification) place() cohorts.Place {
+	return cohorts.Place(v.flags & placeBits >> placeShift)
+}
+
+func (v *verification) setPlace(p cohorts.Place) {
+	v.flags = v.flags&^placeBits | uint8(p)<<placeShift
+}
 
 func (v *verification) key() string {
 	return v.text[:v.keyLen]
@@ -72,14 +84,21 @@ type table struct {
 	chunks  []*[chunkSize]verification
 	changed []bool // which chunks have changed since they were written
 	free    []slot
+	// saving is told, during a Save, of a chunk before it changes.
+	saving func(chunk int)
 }
 
 func (t *table) at(s slot) *verification {
 	return &t.chunks[s/chunkSize][s%chunkSize]
 }
 
+// change is to be called before a verification changes.
 func (t *table) change(s slot) {
-	t.changed[s/chunkSize] = true
+	chunk := int(s / chunkSize)
+	if t.saving != nil {
+		t.saving(chunk)
+	}
+	t.changed[chunk] = true
 }
 
 // allocate returns a place that is free.
@@ -106,8 +125,8 @@ func (t *table) grow() {
 }
 
 func (t *table) release(s slot) {
-	*t.at(s) = verification{}
 	t.change(s)
+	*t.at(s) = verification{}
 	t.free = append(t.free, s)
 }
 

@@ -19,6 +19,36 @@ const (
 	AggregationStrategyMax = "max"
 )
 
+// AttributeReason specifies the value reason attribute.
+type AttributeReason int
+
+const (
+	_ AttributeReason = iota
+	AttributeReasonTooMany
+	AttributeReasonTooNew
+	AttributeReasonTooOld
+)
+
+// String returns the string representation of the AttributeReason.
+func (av AttributeReason) String() string {
+	switch av {
+	case AttributeReasonTooMany:
+		return "too_many"
+	case AttributeReasonTooNew:
+		return "too_new"
+	case AttributeReasonTooOld:
+		return "too_old"
+	}
+	return ""
+}
+
+// MapAttributeReason is a helper map of string to AttributeReason attribute value.
+var MapAttributeReason = map[string]AttributeReason{
+	"too_many": AttributeReasonTooMany,
+	"too_new":  AttributeReasonTooNew,
+	"too_old":  AttributeReasonTooOld,
+}
+
 // AttributeResult specifies the value result attribute.
 type AttributeResult int
 
