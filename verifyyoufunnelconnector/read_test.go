@@ -6,6 +6,7 @@ package verifyyoufunnelconnector
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -184,11 +185,7 @@ func readResults(
 		trackedHistograms:   map[trackedSeries]distribution{},
 		ids:                 map[string]string{},
 	}
-	for _, e := range metrics {
-		if !e.refused {
-			r.addMetrics(pointsOf(t, e.metrics))
-		}
-	}
+	r.addMetrics(totalsOf(t, metrics))
 	r.addTraces(t, key, traces)
 	for _, logs := range summaries {
 		r.addSummaries(t, key, logs)
@@ -196,13 +193,32 @@ func readResults(
 	return r
 }
 
-// addMetrics takes the last value of what is cumulative and adds up deltas.
-func (r *results) addMetrics(points []seenPoint) {
-	if slices.ContainsFunc(points, func(p seenPoint) bool { return p.metric == metricActive }) {
-		clear(r.active) // of these an export says all
-		clear(r.activeTracked)
+// totalsOf takes the last value of each series that is cumulative and adds up deltas.
+func totalsOf(t testingT, metrics []exported) map[seenSeries]seenPoint {
+	t.Helper()
+	totals := map[seenSeries]seenPoint{}
+	for _, e := range metrics {
+		if e.refused {
+			continue
+		}
+		points := pointsOf(t, e.metrics)
+		if slices.ContainsFunc(points, func(p seenPoint) bool { return p.metric == metricActive }) {
+			maps.DeleteFunc(totals, func(s seenSeries, _ seenPoint) bool { return s.metric == metricActive }) // of these an export says all
+		}
+		for _, p := range points {
+			if p.delta {
+				p.value += totals[p.seenSeries].value
+				p.distribution = totals[p.seenSeries].distribution.plus(p.distribution)
+			}
+			totals[p.seenSeries] = p
+		}
 	}
-	for _, p := range points {
+	return totals
+}
+
+// addMetrics adds up the series that the results do not tell apart.
+func (r *results) addMetrics(totals map[seenSeries]seenPoint) {
+	for _, p := range totals {
 		a := p.attributes
 		switch p.metric {
 		case metricReached:
@@ -227,29 +243,21 @@ func (r *results) addMetrics(points []seenPoint) {
 }
 
 func addPoint[K comparable](to map[K]int64, series K, p seenPoint) {
-	if p.delta {
-		to[series] += p.value
-	} else {
-		to[series] = p.value
-	}
+	to[series] += p.value
 }
 
-// addEnd puts ends after a drop-off into a map of their own, if the points tell them apart.
+// addEnd also puts ends after a drop-off into a map of their own.
 func addEnd(ends, endsAfterDropOff map[endSeries]int64, p seenPoint) {
-	to := ends
 	outcome, dropped := strings.CutSuffix(p.attributes[0], afterDropOff)
+	series := endSeries{outcome, p.attributes[1], p.attributes[2]}
+	addPoint(ends, series, p)
 	if dropped {
-		to = endsAfterDropOff
+		addPoint(endsAfterDropOff, series, p)
 	}
-	addPoint(to, endSeries{outcome, p.attributes[1], p.attributes[2]}, p)
 }
 
 func addDistribution[K comparable](to map[K]distribution, series K, p seenPoint) {
-	if p.delta {
-		to[series] = to[series].plus(p.distribution)
-	} else {
-		to[series] = p.distribution
-	}
+	to[series] = to[series].plus(p.distribution)
 }
 
 // addTraces also checks what holds of all traces: a span is a root or below one that was sent, and ids follow from what
@@ -258,6 +266,7 @@ func (r *results) addTraces(t testingT, key []string, traces []ptrace.Traces) {
 	t.Helper()
 	spans := spansOf(traces)
 	names := map[pcommon.TraceID]string{}
+	children := map[spanKey][]string{}
 	byID := map[spanKey]ptrace.Span{}
 	for _, s := range spans {
 		require.False(t, s.TraceID().IsEmpty() || s.SpanID().IsEmpty(), "a span without id")
@@ -266,8 +275,12 @@ func (r *results) addTraces(t testingT, key []string, traces []ptrace.Traces) {
 			r.repeated = append(r.repeated, s.Name())
 		}
 		byID[id] = s
-		if uid := textOf(s.Attributes(), attrUID); uid != "" && (names[s.TraceID()] == "" || uid < names[s.TraceID()]) {
-			names[s.TraceID()] = uid
+		if uid := textOf(s.Attributes(), attrUID); uid != "" {
+			if least, ok := names[s.TraceID()]; !ok || uid < least {
+				names[s.TraceID()] = uid
+			}
+			parent := spanKey{s.TraceID(), s.ParentSpanID()}
+			children[parent] = append(children[parent], uid)
 		}
 	}
 	for _, s := range spans {
@@ -277,11 +290,18 @@ func (r *results) addTraces(t testingT, key []string, traces []ptrace.Traces) {
 			require.Contains(t, byID, spanKey{s.TraceID(), s.ParentSpanID()}, "the parent of %s is missing", seen.name)
 			seen.parent = byID[spanKey{s.TraceID(), s.ParentSpanID()}].Name()
 		}
-		name := cmp.Or(seen.uid, fmt.Sprintf("%s of %s at %v", seen.name, seen.trace, seen.start))
+		name := cmp.Or(seen.uid, fmt.Sprintf("%s of %s over %s", seen.name, seen.trace, sorted(children[spanKey{s.TraceID(), s.SpanID()}])))
 		sameID(t, r.ids, name, s.TraceID().String()+"/"+s.SpanID().String(), "ids of "+name)
 		r.spans = append(r.spans, seen)
 	}
 	sortSpans(r.spans)
+	slices.Sort(r.repeated)
+}
+
+func sorted(uids []string) []string {
+	uids = slices.Clone(uids)
+	slices.Sort(uids)
+	return uids
 }
 
 type spanKey struct {
