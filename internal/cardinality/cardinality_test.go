@@ -95,6 +95,19 @@ func TestIdleTrackers(t *testing.T) {
 	assert.Equal(t, admission{"next", true}, trackers.admitNow("next"), "its place is free")
 }
 
+// TestActiveTracker keeps its place, as each event is its last one.
+func TestActiveTracker(t *testing.T) {
+	trackers := NewTrackers(1, nil)
+	never := func(map[string]bool) map[string]bool { t.Error("no tracker is idle"); return nil }
+	for days := range 30 {
+		now := start.AddDate(0, 0, days)
+		_, isNew := trackers.Admit("ads", now)
+		assert.Equal(t, days == 0, isNew)
+		assert.Equal(t, map[string]int64{"ads": now.UnixNano()}, trackers.Seen())
+		trackers.EvictIdle(now.Add(trackerIdle), never)
+	}
+}
+
 // TestManyAtOnce lets goroutines contend for the places: as many as there are get one, and each is new once.
 func TestManyAtOnce(t *testing.T) {
 	trackers, stages := NewTrackers(5, nil), NewStages()

@@ -102,12 +102,24 @@ func TestClockSetBackALittle(t *testing.T) {
 		c.flush(false, false)
 		clock.Set(-back)
 		requireAll(t, c.flush(false, true), created, first.Add(zeroToCount), "sum", "histogram", "active")
-		clock.Advance(zeroToCount)
 		requireAll(t, c.flush(false, true), created, first.Add(2*zeroToCount), "sum", "histogram", "active")
 		clock.Advance(2 * time.Minute)
 		requireAll(t, c.flush(false, true), created, utc(clock), "sum", "histogram", "active")
 		assert.Zero(t, c.logs.Len(), "nothing worth a log")
 	}
+}
+
+// TestClockSetBackTwice has two steps back that are small, and together are not.
+func TestClockSetBackTwice(t *testing.T) {
+	clock := clocktest.New()
+	c := newClocked(clock, false)
+	c.flush(false, true)
+	last := utc(clock)
+	clock.Set(-40 * time.Second)
+	assert.Equal(t, last.Add(zeroToCount), c.flush(false, true)["active"][0].at)
+	clock.Set(-40 * time.Second)
+	assert.Equal(t, utc(clock), c.flush(false, true)["active"][0].at)
+	assert.Equal(t, 1, c.logs.Len())
 }
 
 // TestClockSetBack follows the clock, logs that once, and keeps the start before its point, at one time.

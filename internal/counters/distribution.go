@@ -78,6 +78,17 @@ type bucketsState struct {
 	Counts []uint64 `json:"counts,omitempty"`
 }
 
+// isValid reports whether as many values are in the buckets as there are.
+func (v *distributionState) isValid() bool {
+	inBuckets := v.Zero
+	for _, side := range []bucketsState{v.Positive, v.Negative} {
+		for _, count := range side.Counts {
+			inBuckets += count
+		}
+	}
+	return inBuckets == v.Count && v.Count <= math.MaxInt64 && v.Min <= v.Max
+}
+
 // restore returns the distribution that was stored, false if it has other buckets.
 func (b *Buckets) restore(v *distributionState) (distribution, bool) {
 	if v.Buckets == nil || v.Buckets.MaxSize != b.MaxSize || !slices.Equal(v.Buckets.Bounds, b.Bounds) {

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -608,30 +607,72 @@ func TestRestoreUnderOtherSettings(t *testing.T) {
 	assert.Equal(t, map[string]int64{"liveness_failed/drop_off/a": 1, "liveness_failed/drop_off/_OTHER": 2}, nonzero(accept(t, listed, at(2)).values()))
 }
 
-func TestRestoreRefuses(t *testing.T) {
+func TestRestoreUnderOtherDefinition(t *testing.T) {
 	c := newEvents(settings(), start)
-	x := c.Export(at(0), false)
-	good := x.State()
-	x.End()
-	for name, change := range map[string]func(*State){
-		"other attributes": func(s *State) {
-			s.Metrics["verifyyou.events"] = metricState{Attributes: [maxAttributes]string{semconv.AttrStage}, Series: s.Metrics["verifyyou.events"].Series}
-		},
-		"other temporality": func(s *State) { s.Delta = true },
-		"negative value":    func(s *State) { s.Metrics["verifyyou.events"].Series[0].Value = -1 },
-		"exported too much": func(s *State) { s.Metrics["verifyyou.events"].Series[0].Exported = 1 },
-		"no creation":       func(s *State) { s.Metrics["verifyyou.events"].Series[0].Start = time.Time{} },
+	c.Add(of("liveness_failed", ""), at(0))
+	x := c.Export(at(1), false)
+	defer x.End()
+	state := stored(t, x)
+	delta := settings()
+	delta.Delta = true
+	for name, restored := range map[string]*Events{
+		"attributes":  NewEvents(settings(), eventsBy(semconv.AttrStage), at(2)),
+		"temporality": newEvents(delta, at(2)),
 	} {
-		bad := good
-		bad.Metrics = map[string]metricState{"verifyyou.events": good.Metrics["verifyyou.events"]}
-		m := bad.Metrics["verifyyou.events"]
-		m.Series = slices.Clone(m.Series)
-		bad.Metrics["verifyyou.events"] = m
-		change(&bad)
-		restored := newEvents(settings(), at(1))
-		require.Error(t, restored.Restore(&bad), name)
-		assert.Len(t, accept(t, restored, at(2)), 10, name)
+		require.ErrorIs(t, restored.Restore(state), ErrOtherSettings, name)
+		assert.Zero(t, accept(t, restored, at(3)).total(), "it begins anew")
 	}
+}
+
+// TestActiveTrackerKeepsItsSeries has an event every 6 days for a month, over a restart.
+func TestActiveTrackerKeepsItsSeries(t *testing.T) {
+	s := settings()
+	s.MaxTrackers = 1
+	c := newEvents(s, start)
+	var p exports
+	for n := range 6 {
+		now := start.Add(time.Duration(n) * (idle - 24*time.Hour))
+		assert.False(t, c.Add(of("liveness_failed", "spring"), now).Tracker)
+		accept(t, c, now.Add(time.Minute))
+		p = accept(t, c, now.Add(2*time.Minute))
+		if n == 3 {
+			c = restart(t, c, s, now.Add(3*time.Minute))
+		}
+	}
+	assert.EqualValues(t, 6, p["liveness_failed/drop_off/spring"][0].value)
+	assert.Equal(t, start, p["liveness_failed/drop_off/spring"][0].start, "one series all the time")
+}
+
+// TestStageLimitAfterRestart shows that stages which had series before a restart keep them and count against the limit.
+func TestStageLimitAfterRestart(t *testing.T) {
+	c := newEvents(settings(), start)
+	add := func(prefix string, n int) (overflowed int) {
+		for i := range n {
+			if c.Add(of(fmt.Sprint(prefix, i), ""), start).Stage {
+				overflowed++
+			}
+		}
+		return overflowed
+	}
+	assert.Zero(t, add("first_", cardinality.MaxUnknownStages-2))
+	c = restart(t, c, settings(), at(1))
+	assert.Equal(t, 30, add("second_", 32), "two places are free")
+	c = restart(t, c, settings(), at(2))
+	assert.Equal(t, 32, add("third_", 32))
+	assert.Zero(t, add("first_", cardinality.MaxUnknownStages-2), "these have theirs")
+	accept(t, c, at(3))
+	assert.Len(t, accept(t, c, at(4)), 10+cardinality.MaxUnknownStages+1)
+}
+
+// TestStagesNotCountedBy shows that a restored metric without stages takes no place of one.
+func TestStagesNotCountedBy(t *testing.T) {
+	c := NewEvents(settings(), eventsBy(semconv.AttrOutcome), start)
+	c.Add(of("new", ""), start)
+	x := c.Export(at(1), true)
+	defer x.End()
+	restored := NewEvents(settings(), eventsBy(semconv.AttrOutcome), at(2))
+	require.NoError(t, restored.Restore(stored(t, x)))
+	assert.Equal(t, event.Stages(), restored.stages.Names())
 }
 
 // BenchmarkFlush is a flush of so many series, ten of them for each tracker.

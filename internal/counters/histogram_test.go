@@ -256,8 +256,16 @@ func (s *timed) stored(t *testing.T, now time.Time, commit bool) *State {
 
 // stored is the state during an export as it comes back from storage.
 func stored(t require.TestingT, x *Export) *State {
+	return unmarshal(t, marshal(t, x))
+}
+
+func marshal(t require.TestingT, x *Export) []byte {
 	written, err := json.Marshal(x.State())
 	require.NoError(t, err)
+	return written
+}
+
+func unmarshal(t require.TestingT, written []byte) *State {
 	var state State
 	require.NoError(t, json.Unmarshal(written, &state))
 	return &state

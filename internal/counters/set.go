@@ -21,8 +21,8 @@ import (
 // millisecond, Prometheus silently drops one of them.
 const zeroToCount = 2 * time.Millisecond
 
-// maxAhead is how far points may be ahead of the clock, which was set back. NTP corrects a clock by less.
-const maxAhead = time.Minute
+// maxStepBack is by how much a clock may be set back without points following it. NTP corrects a clock by less.
+const maxStepBack = time.Minute
 
 // SetSettings are the settings of a Set.
 type SetSettings struct {
@@ -50,6 +50,7 @@ type Set struct {
 
 	flushing sync.Mutex // held during an Export; guards what follows and what the instruments know of exports
 	stamp    time.Time  // of the last points, accepted or not: no two flushes share a millisecond
+	latest   time.Time  // the latest reading of the clock that points have followed
 }
 
 // instrument is a metric of a Set. Export to rollback are called with flushing held, as are pending, evict and state.
@@ -173,16 +174,21 @@ func wall(now time.Time) time.Time {
 	return now.Round(0)
 }
 
-// nextStamp returns the time of the next points: that of the clock or, if the clock was set back by up to maxAhead or
+// nextStamp returns the time of the next points: that of the clock or, if the clock was set back by up to maxStepBack or
 // the last flush was just now, a time right after the last points. After a larger step back, points follow the clock: they
 // would stay in the future otherwise. Backends may drop them until the clock has caught up, and then have the values.
 func (s *Set) nextStamp(now time.Time, last bool) time.Time {
 	now = wall(now)
-	ahead := s.stamp.Sub(now)
-	if ahead > maxAhead {
+	earliest := s.stamp.Add(zeroToCount)
+	if back := s.latest.Sub(now); back > maxStepBack {
 		s.settings.Logger.Warn("The clock was set back: backends may ignore metrics until it has passed the time of the last ones",
-			zap.Duration("by", ahead), zap.Time("time_of_last_metrics", s.stamp))
-	} else if earliest := s.stamp.Add(zeroToCount); now.Before(earliest) {
+			zap.Duration("by", back), zap.Time("time_of_last_metrics", s.stamp))
+		s.latest, earliest = now, now
+	}
+	if now.After(s.latest) {
+		s.latest = now
+	}
+	if now.Before(earliest) {
 		now = earliest
 	}
 	s.stamp = now

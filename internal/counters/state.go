@@ -52,13 +52,14 @@ func (s *seriesState) key() Key {
 }
 
 func (s *seriesState) isValid() bool {
-	return s.Value >= 0 && s.Exported >= 0 && s.Exported <= s.Value && !s.Start.IsZero()
+	return s.Value >= 0 && s.Exported >= 0 && s.Exported <= s.Value && !s.Start.IsZero() &&
+		(s.Values == nil || s.Values.isValid() && s.Unexported <= s.Values.Count)
 }
 
 // State returns the state of the set. What the export in progress has counts as exported after Commit, and as not
-// exported after Rollback. Before, it is not known, and the state is such that nothing is wrong either way if the process
-// ends: deltas are pending, and a series whose count is in the export does not begin with 0 again. No value in the state
-// is below one in the export.
+// exported after Rollback. Before, nobody knows: if the process ends then, deltas are exported again after the restart,
+// and a series whose count is in the export does not begin with 0 again, which would be taken for a reset. No value in
+// the state is below one in the export.
 func (x *Export) State() State {
 	s := x.set
 	state := State{Delta: s.settings.Delta, Stamp: s.stamp, Metrics: map[string]metricState{}, Trackers: s.trackers.Seen()}
@@ -86,7 +87,7 @@ func (s *Set) Restore(state *State) error {
 			}
 		}
 	}
-	s.stamp = state.Stamp
+	s.stamp, s.latest = state.Stamp, state.Stamp
 	s.trackers.Restore(state.Trackers)
 	var err error
 	for _, i := range s.instruments {
