@@ -183,6 +183,22 @@ func TestSecondEnd(t *testing.T) {
 	}, got)
 }
 
+// TestSecondEndWithEventsBetween has an old event between two that are new: it is not sent again, but its time is where
+// the one after it starts.
+func TestSecondEndWithEventsBetween(t *testing.T) {
+	a := connect(t)
+	a.take(0, eventAt(0, "ver_1", "verification_started"), eventAt(30, "ver_1", "liveness_started"))
+	a.flushAt(hour)
+	a.traces = nil
+	a.take(hour, eventAt(20, "ver_1", stageCompleted), eventAt(40, "ver_1", "liveness_passed"))
+	a.flushAt(2 * hour)
+	var got []string
+	for _, s := range spansOf(a.traces) {
+		got = append(got, fmt.Sprintf("%s %v-%v", s.Name(), s.StartTimestamp().AsTime().Sub(scheduleStart), s.EndTimestamp().AsTime().Sub(scheduleStart)))
+	}
+	assert.Equal(t, []string{"verification resumed 20s-40s", stageCompleted + " 20s-20.000000001s", "liveness_passed 30s-40s"}, got)
+}
+
 // TestTraceAndSummaryBelongTogether by the id that the receiver gives to the records of the same key.
 func TestTraceAndSummaryBelongTogether(t *testing.T) {
 	a := connect(t)

@@ -52,6 +52,9 @@ func TestSummaryOfARetry(t *testing.T) {
 }
 
 func TestFormatTime(t *testing.T) {
+	local := time.Local
+	time.Local = time.FixedZone("here", 2*60*60)
+	t.Cleanup(func() { time.Local = local })
 	for nanos, want := range map[uint64]string{
 		0:                         "1970-01-01T00:00:00Z",
 		1781024400_123456000:      "2026-06-09T17:00:00.123456Z",
