@@ -172,7 +172,8 @@ func TestHostileTrackersAreText(t *testing.T) {
 	for _, tracker := range statstest.Hostile() {
 		s.Add(now, now.Add(-time.Hour), tracker, cohorts.Open, 5, "verification_initialized", "<b>stage</b>")
 	}
-	b := open(t, serve(t, s).url(""))
+	at := serve(t, s).url("")
+	b := open(t, at)
 	b.unfold("trackers-choice")
 	shown := eval[[]string](b, `[...document.querySelectorAll("#trackers-scroll tbody bdi")].map((e) => e.textContent)`)
 	assert.Len(t, shown, len(statstest.Hostile()))
@@ -180,10 +181,19 @@ func TestHostileTrackersAreText(t *testing.T) {
 	assert.Contains(t, shown, `nul\u0000 escape\u001b[31m`)
 	assert.LessOrEqual(t, eval[int](b, "document.documentElement.scrollWidth"), 1280)
 	for _, name := range shown {
-		b.follow(script(`[...document.querySelectorAll("#trackers-scroll tbody a")].find((a) => a.textContent === ` + strconv.Quote(name) + `).click()`))
+		b.follow(script(`[...document.querySelectorAll("#trackers-scroll tbody a")].find((a) => a.textContent === ` + quoted(name) + `).click()`))
 		assert.Equal(t, "1", eval[string](b, `document.getElementById("began").value`), name)
-		b.follow(script("history.back()"))
+		b.run(chromedp.Navigate(at))
 	}
+}
+
+// quoted returns a string as JavaScript writes it.
+func quoted(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
 }
 
 func TestKeyboardAlone(t *testing.T) {
@@ -272,7 +282,7 @@ const contrasts = `(() => {
 // nameless returns what a screen reader could not name.
 const nameless = `[
 	...[...document.querySelectorAll("input:not([type=hidden])")].filter((e) => !e.labels.length),
-	...[...document.querySelectorAll("a, button, summary, th")].filter((e) => !e.textContent.trim()),
+	...[...document.querySelectorAll("a, button, summary, th")].filter((e) => e.checkVisibility() && !e.textContent.trim()),
 	...[...document.querySelectorAll("th")].filter((e) => !e.scope),
 	...[...document.querySelectorAll("[aria-labelledby], [aria-describedby]")].filter((e) => !document.getElementById(e.getAttribute("aria-labelledby") ?? e.getAttribute("aria-describedby"))),
 	...[...document.querySelectorAll("svg")].filter((e) => !e.closest("[aria-hidden=true]")),
