@@ -96,9 +96,11 @@ func TestDashboards(t *testing.T) {
 func TestPanels(t *testing.T) {
 	for _, d := range load(t) {
 		t.Run(d.name, func(t *testing.T) {
-			ids := map[int]bool{}
+			ids, titles := map[int]bool{}, map[string]bool{}
 			for _, p := range d.Panels {
 				assert.NotEmpty(t, p.Title)
+				assert.False(t, titles[p.Title], "%q is there twice", p.Title)
+				titles[p.Title] = true
 				assert.False(t, ids[p.ID], "the id of %q is another's", p.Title)
 				ids[p.ID] = true
 			}
@@ -228,6 +230,25 @@ func TestPrometheusQueries(t *testing.T) {
 		})
 	}
 	assert.Positive(t, checked)
+}
+
+// TestConversionIsOfThoseWhoEnded shows that shares of verifications are of those that ended, which are the only ones that
+// can be compared, and at most 100 %.
+func TestConversionIsOfThoseWhoEnded(t *testing.T) {
+	shares := 0
+	for _, d := range load(t) {
+		for _, p := range d.queried() {
+			for _, target := range p.Targets {
+				if !regexp.MustCompile(`(reached|passed)_total.* / `).MatchString(target.Expr) {
+					continue
+				}
+				shares++
+				assert.NotContains(t, target.Expr, "reached_total", p.Title)
+				assert.Regexp(t, `^clamp_max\(.*, 1\)$`, target.Expr, p.Title)
+			}
+		}
+	}
+	assert.Positive(t, shares)
 }
 
 // TestTrackerFilter shows that a tracker is chosen for all that is counted by it, but for how long nothing came, which
