@@ -351,11 +351,11 @@ func (e *metricsExample) compareSteps(d *dashboards.Dashboard, at time.Time) {
 	assert.Equal(e.t, order, e.shown(targets(d, "Funnel", "A"), []model.LabelName{byStage}, ".*", at))
 	column := targets(d, "Funnel", "G")
 	assert.Equal(e.t, open, e.shown(column, []model.LabelName{byStage}, ".*", at))
-	var before float64
+	var were float64
 	for _, n := range e.shown(column, []model.LabelName{byStage}, ".*", e.restarted) {
-		before += n
+		were += n
 	}
-	assert.Positive(e.t, before)
+	assert.Positive(e.t, were)
 }
 
 // compareRangeBefore shows that each faint line is a line of its panel, as it was one range before. The range is so long
