@@ -17,13 +17,23 @@ LOCAL_SECRET := local-test-secret
 .PHONY: run
 run: build bin/verifyyougen ## Build the Collector and start it with examples/local/collector.yaml
 	@echo
-	@echo "The Collector takes webhooks at http://localhost:8787/webhooks/verifyyou and prints each event."
-	@echo "Counters are at http://localhost:8889/metrics, some 10 s after the first event. Ctrl-C ends it."
-	@echo "Send a signed event from another terminal, in this folder:"
+	@echo "Look at the funnel:     http://localhost:8790"
+	@echo "Counters to scrape:     http://localhost:8889/metrics"
+	@echo "Webhooks are taken at:  http://localhost:8787/webhooks/verifyyou"
 	@echo
-	@echo "  $(if $(VERIFYYOU_SIGNING_SECRET),,VERIFYYOU_SIGNING_SECRET=$(LOCAL_SECRET) )bin/verifyyougen send --stage verification_completed"
+	@echo "From another terminal, in this folder, send one event:"
 	@echo
+	@echo "  $(SECRET)bin/verifyyougen send --stage verification_started"
+	@echo
+	@echo "or let 1,000 people go through it, 60 times faster than in life, while you look at the page:"
+	@echo
+	@echo "  $(SECRET)bin/verifyyougen simulate --verifications 1000 --rate 20 --speed 60"
+	@echo
+	@echo "Ctrl-C ends the Collector."
 	@VERIFYYOU_SIGNING_SECRET="$${VERIFYYOU_SIGNING_SECRET:-$(LOCAL_SECRET)}" exec $(COLLECTOR) --config examples/local/collector.yaml
+
+# What a command has to begin with where no secret is in the environment.
+SECRET = $(if $(VERIFYYOU_SIGNING_SECRET),,VERIFYYOU_SIGNING_SECRET=$(LOCAL_SECRET) )
 
 .PHONY: test
 test: ## Pass the tests of all modules, the components' with the versions in go.mod
@@ -97,8 +107,8 @@ soak: build ## Let things fail around the Collector for MINUTES (2), and compare
 	cd e2e && go run ./soak -duration $$(($(MINUTES) * 30))s
 
 .PHONY: demo
-demo: build bin/verifyyougen ## Simulate some minutes of traffic, and print the funnel that a Prometheus then has beside the truth
-	@cd e2e && go run ./demo
+demo: build bin/verifyyougen ## Let 2,000 people go through the local Collector, and print its funnel beside the truth (DEMO_EXIT=1: do not stay)
+	@cd cmd/verifyyougen && go run ./demo
 
 # People are six times as fast as in life, so that the ten minutes in which they begin are an hour of theirs.
 RENDER := dashboards/render

@@ -6,7 +6,6 @@ go 1.25.0
 ignore ./dashboards/render/node_modules
 
 require (
-	github.com/fsnotify/fsnotify v1.10.1
 	github.com/go-faster/jx v1.2.0
 	github.com/google/go-cmp v0.7.0
 	github.com/google/uuid v1.6.0

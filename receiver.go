@@ -23,6 +23,7 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/flush"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/instance"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/listener"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/record"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/secrets"
@@ -223,11 +224,11 @@ func (r *verifyyouReceiver) startServer(ctx context.Context, host component.Host
 		return err
 	}
 	server.Handler = r.handler.withRoute(server.Handler)
-	listener, err := listen(ctx, &settings)
+	listening, err := listener.Listen(ctx, &settings)
 	if err != nil {
 		return fmt.Errorf("endpoint %s: %w", settings.NetAddr.Endpoint, err)
 	}
-	r.serve(server, listener)
+	r.serve(server, listening)
 	return nil
 }
 

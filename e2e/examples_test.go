@@ -177,7 +177,7 @@ func TestEnvironmentsAreToldApart(t *testing.T) {
 	assert.Equal(t, map[string]int{"production": 3, "sandbox": 1}, records)
 }
 
-// TestLocalExample needs the ports that the example has: 8787, 8888 and 8889.
+// TestLocalExample needs the ports that the example has: 8787, 8790, 8888 and 8889.
 func TestLocalExample(t *testing.T) {
 	c := startWith(t, "../examples/local/collector.yaml", "http://localhost:8787")
 	output(t, verifyyougen(t, "send", "--stage", "consent_granted"))
@@ -185,6 +185,8 @@ func TestLocalExample(t *testing.T) {
 	counted := regexp.MustCompile(`(?m)^verifyyou_events_total\{[^}]*verifyyou_stage="consent_granted"[^}]*} 1$`)
 	require.Eventually(t, func() bool { return counted.MatchString(get("http://localhost:8889/metrics")) }, deadline, poll)
 	assert.Regexp(t, `otelcol_receiver_verifyyou_requests\{[^}]*result="accepted"[^}]*} 1\n`, get("http://localhost:8888/metrics"))
+	assert.Contains(t, get("http://localhost:8790/"), "consent_granted")
+	assert.Regexp(t, `began +completed`, output(t, verifyyougen(t, "funnel")))
 	c.stop()
-	assert.Contains(t, c.printed(), "EventName: verifyyou.consent_granted")
+	assert.Contains(t, c.printed(), "verifyyou.stage=consent_granted")
 }

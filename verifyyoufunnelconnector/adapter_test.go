@@ -10,10 +10,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/connector"
 	"go.opentelemetry.io/collector/connector/connectortest"
 	"go.opentelemetry.io/collector/consumer"
@@ -26,7 +28,9 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/clocktest"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/state/statetest"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
 )
@@ -39,22 +43,49 @@ type adapter struct {
 	disk    *statetest.Disk
 	host    *statusHost
 	logged  *observer.ObservedLogs
-	at      time.Time
+	at      time.Time     // by the wall clock
+	ran     time.Duration // by the monotonic one
 	refused []pipeline.Signal
 	refusal error // of those; nil is one that is not for good
 
+	process   string // what the Collector calls itself: another at each start
 	telemetry *componenttest.Telemetry
 	outputs   []*output
 
 	metrics   []exported
 	traces    []ptrace.Traces
 	summaries []plog.Logs
-	events    map[string]int64 // by result, of the runs before this one
+
+	// Own telemetry of the runs before this one.
+	events        map[string]int64 // by result
+	reinitialized int64
 }
+
+// ownID is that of every connector that an adapter starts.
+var ownID = component.MustNewIDWithName("verifyyou_funnel", "test")
 
 func newHarness(t testingT, options harnessOptions) harness {
 	t.Helper()
-	return newAdapter(t, options, statetest.New())
+	return newAdapter(t, options, statetest.New(), allAttributes)
+}
+
+// allAttributes has every metric count by all that it can.
+func allAttributes(c *Config) {
+	outcomeOfEnd := []any{semconv.AttrVerificationOutcome, semconv.AttrVerificationLastStage, semconv.AttrVerificationDroppedOff, attrTracker}
+	settings := map[string]any{}
+	for name, attributes := range map[string][]any{
+		metricEnded:         outcomeOfEnd,
+		metricResumed:       outcomeOfEnd,
+		metricActive:        {semconv.AttrVerificationLastStage, attrTracker},
+		metricStageDuration: {attrStage, attrTracker},
+		metricTrustScore:    {semconv.AttrVerificationOutcome, attrTracker},
+		metricAttempts:      {semconv.AttrVerificationOutcome, attrTracker},
+	} {
+		settings[name] = map[string]any{"attributes": attributes}
+	}
+	if err := confmap.NewFromStringMap(settings).Unmarshal(&c.MetricsBuilderConfig.Metrics); err != nil {
+		panic(err)
+	}
 }
 
 // newAdapter starts a connector on a disk, with changes to its configuration.
@@ -91,7 +122,10 @@ func (a *adapter) config() *Config {
 func (a *adapter) start() {
 	a.telemetry = componenttest.NewTelemetry()
 	set := connectortest.NewNopSettings(metadata.Type)
+	set.ID = ownID
 	set.TelemetrySettings = a.telemetry.NewTelemetrySettings()
+	a.process = uuid.NewString()
+	set.Resource.Attributes().PutStr("service.instance.id", a.process)
 	var core zapcore.Core
 	core, a.logged = observer.New(zap.InfoLevel)
 	set.Logger = zap.New(core)
@@ -104,7 +138,7 @@ func (a *adapter) start() {
 		a.outputs = append(a.outputs, made.(*output))
 	}
 	c := a.outputs[0].funnelConnector
-	c.now = func() time.Time { return a.at }
+	c.now = a.now
 	c.status.AddHost(a.host)
 	require.NoError(a.t, c.begin(context.Background(), a.host))
 	c.started = c.created
@@ -182,15 +216,46 @@ func (h *statusHost) last() componentstatus.Status {
 	return h.reported[len(h.reported)-1]
 }
 
+// now is as time.Now: it has a monotonic reading.
+func (a *adapter) now() time.Time { return clocktest.Time(a.at, a.ran) }
+
+// run lets the connector run until its clock shows a time.
+func (a *adapter) run(until time.Time) {
+	for {
+		pause := min(until.Sub(a.at), lookInterval)
+		a.pass(pause)
+		a.look()
+		if pause < lookInterval {
+			return
+		}
+	}
+}
+
+func (a *adapter) pass(d time.Duration) {
+	a.at, a.ran = a.at.Add(d), a.ran+d
+}
+
+func (a *adapter) look() { a.outputs[0].funnel.Advance(a.now()) }
+
+// pause ends with a look: that was overdue.
+func (a *adapter) pause(d time.Duration) {
+	a.pass(d)
+	a.look()
+}
+
+func (a *adapter) setClock(d time.Duration) {
+	a.at = a.at.Add(d)
+}
+
 func (a *adapter) consume(at time.Time, logs plog.Logs) {
-	a.at = at
+	a.run(at)
 	for _, o := range a.outputs {
 		require.NoError(a.t, o.ConsumeLogs(context.Background(), logs))
 	}
 }
 
 func (a *adapter) flush(at time.Time, last bool) {
-	a.at = at
+	a.run(at)
 	err := a.outputs[0].flush(context.Background(), last)
 	if len(a.refused) == 0 {
 		require.NoError(a.t, err)
@@ -202,13 +267,13 @@ func (a *adapter) refuse(signals ...pipeline.Signal) {
 }
 
 func (a *adapter) restart(stopped, started time.Time) {
-	a.at = stopped
+	a.run(stopped)
 	for _, o := range a.outputs {
 		require.NoError(a.t, o.Shutdown(context.Background()))
 	}
-	a.events = a.eventCounts()
+	a.events, a.reinitialized = a.eventCounts(), a.reinitializedKeys()
 	require.NoError(a.t, a.telemetry.Shutdown(context.Background()))
-	a.at = started
+	a.pass(started.Sub(stopped))
 	a.start()
 }
 
@@ -216,7 +281,15 @@ func (a *adapter) results() results {
 	a.t.Helper()
 	r := readResults(a.t, a.options.key, a.metrics, a.traces, a.summaries)
 	r.events = a.eventCounts()
+	r.reinitialized = a.reinitializedKeys()
 	return r
+}
+
+// reinitializedKeys are those of the runs before and of this one.
+func (a *adapter) reinitializedKeys() int64 {
+	got, err := a.telemetry.GetMetric("otelcol_connector_verifyyou_funnel_reinitialized")
+	require.NoError(a.t, err)
+	return a.reinitialized + got.Data.(metricdata.Sum[int64]).DataPoints[0].Value
 }
 
 func (a *adapter) exports() []exported { return a.metrics }

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/configoptional"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cohorts"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/verificationkey"
@@ -36,6 +37,9 @@ type Config struct {
 
 	// Histogram is about the histograms of durations.
 	Histogram HistogramConfig `mapstructure:"histogram"`
+
+	// Stats is about the page and the Stats API; without it there are none, nor statistics.
+	Stats configoptional.Optional[StatsConfig] `mapstructure:"stats"`
 
 	// Config is about counters, and the storage for them and for the verifications that are followed.
 	metricsconfig.Config `mapstructure:",squash"`
@@ -82,9 +86,13 @@ var defaultBuckets = []time.Duration{
 // scoreBuckets serve scores from 0 to 1 and from 0 to 100, since the scale is not documented.
 var scoreBuckets = []float64{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100}
 
+// attemptBuckets tell those who passed at the first attempt from those who tried again; there are few attempts, so that
+// they are the same whatever the configuration says of durations.
+var attemptBuckets = []float64{0, 1, 2, 3, 5, 10}
+
 func createDefaultConfig() component.Config {
 	return &Config{
-		Key:              verificationkey.Key{"verifyyou.verification_id"},
+		Key:              verificationkey.Default(),
 		AbandonAfter:     30 * time.Minute,
 		Settle:           30 * time.Second,
 		Window:           24 * time.Hour,
@@ -93,6 +101,7 @@ func createDefaultConfig() component.Config {
 			Explicit:    configoptional.Default(ExplicitHistogramConfig{Buckets: defaultBuckets}),
 			Exponential: configoptional.Default(ExponentialHistogramConfig{MaxSize: defaultExponentialSize}),
 		},
+		Stats:                configoptional.Default(defaultStatsConfig()),
 		Config:               metricsconfig.Default(),
 		MetricsBuilderConfig: metadata.NewDefaultMetricsBuilderConfig(),
 	}
@@ -124,7 +133,26 @@ func (h *HistogramConfig) scoreBuckets() counters.Buckets {
 
 // Validate reports every fault of the configuration: the key, what is wrong with it, and what would be right.
 func (cfg *Config) Validate() error {
-	return errors.Join(cfg.Key.Validate("key"), cfg.validateTimes(), cfg.validateHistogram(), cfg.Faults(), cfg.validateGenerated())
+	return errors.Join(cfg.Key.Validate("key"), cfg.validateTimes(), cfg.validateHistogram(), cfg.validateStats(), cfg.Faults(), cfg.validateGenerated())
+}
+
+func (cfg *Config) validateStats() error {
+	if !cfg.Stats.HasValue() {
+		return nil
+	}
+	return cfg.Stats.Get().faults(cfg.Window, max(cfg.MaxExternalTrackers, len(cfg.ExternalTrackers)))
+}
+
+// statistics returns the settings of the statistics, nil without stats.
+func (cfg *Config) statistics() *cohorts.Settings {
+	if !cfg.Stats.HasValue() {
+		return nil
+	}
+	stats := cfg.Stats.Get()
+	return &cohorts.Settings{
+		Retention: stats.Retention, MaxCohorts: stats.MaxCohorts,
+		MaxTrackers: cfg.MaxExternalTrackers, Trackers: cfg.ExternalTrackers,
+	}
 }
 
 func (cfg *Config) validateTimes() error {
@@ -175,29 +203,9 @@ func validateBuckets(buckets []time.Duration) error {
 	return nil
 }
 
-// strategy is the setting of a metric that mdatagen offers and that cannot mean anything here but the default.
-type strategy struct {
-	metric, value, only string
-}
-
 // validateGenerated refuses what the generated settings offer but cannot mean anything here.
 func (cfg *Config) validateGenerated() error {
-	m, defaults := &cfg.MetricsBuilderConfig.Metrics, metadata.DefaultMetricsConfig()
-	var errs []error
-	for _, s := range []strategy{
-		{"verifyyou.stage.duration", m.VerifyyouStageDuration.AggregationStrategy, defaults.VerifyyouStageDuration.AggregationStrategy},
-		{"verifyyou.verification.active", m.VerifyyouVerificationActive.AggregationStrategy, defaults.VerifyyouVerificationActive.AggregationStrategy},
-		{"verifyyou.verification.duration", m.VerifyyouVerificationDuration.AggregationStrategy, defaults.VerifyyouVerificationDuration.AggregationStrategy},
-		{"verifyyou.verification.ended", m.VerifyyouVerificationEnded.AggregationStrategy, defaults.VerifyyouVerificationEnded.AggregationStrategy},
-		{"verifyyou.verification.reached", m.VerifyyouVerificationReached.AggregationStrategy, defaults.VerifyyouVerificationReached.AggregationStrategy},
-		{"verifyyou.verification.resumed", m.VerifyyouVerificationResumed.AggregationStrategy, defaults.VerifyyouVerificationResumed.AggregationStrategy},
-		{"verifyyou.verification.trust_score", m.VerifyyouVerificationTrustScore.AggregationStrategy, defaults.VerifyyouVerificationTrustScore.AggregationStrategy},
-	} {
-		if s.value != s.only {
-			errs = append(errs, fmt.Errorf("metrics::%s::aggregation_strategy: %q has no meaning here, as counts and histograms are added up; remove it", s.metric, s.value))
-		}
-	}
-	return errors.Join(append(errs, cfg.validateResource())...)
+	return errors.Join(append(validateStrategies(&cfg.MetricsBuilderConfig.Metrics), cfg.validateResource())...)
 }
 
 func (cfg *Config) validateResource() error {

@@ -46,7 +46,7 @@ func readConfig(t *testing.T, id string) *Config {
 func TestLoadConfig(t *testing.T) {
 	want := createDefaultConfig().(*Config)
 	assert.Equal(t, want, readConfig(t, "verifyyou_funnel"))
-	assert.Equal(t, verificationkey.Key{"verifyyou.verification_id"}, want.Key)
+	assert.Equal(t, verificationkey.Key{"verifyyou.verification_id", "verifyyou.external_id"}, want.Key)
 	assert.Equal(t, 30*time.Minute, want.AbandonAfter)
 	assert.Equal(t, 30*time.Second, want.Settle)
 	assert.Equal(t, 24*time.Hour, want.Window)
@@ -56,7 +56,7 @@ func TestLoadConfig(t *testing.T) {
 	assert.Equal(t, 50, want.MaxExternalTrackers)
 
 	all := readConfig(t, "verifyyou_funnel/all")
-	want.Key = []string{"verifyyou.verification_id", "verifyyou.external_id"}
+	want.Key = []string{"verifyyou.session_id"}
 	want.AbandonAfter, want.Settle, want.Window = 10*time.Minute, 0, 48*time.Hour
 	want.MaxVerifications = 1_000_000
 	want.Histogram.Explicit = configoptional.Some(ExplicitHistogramConfig{
@@ -153,9 +153,7 @@ func TestConfigFaults(t *testing.T) {
 func TestAllFaultsAtOnce(t *testing.T) {
 	strategy := map[string]any{"aggregation_strategy": "max"}
 	metrics := map[string]any{}
-	for _, name := range []string{
-		metricReached, metricEnded, metricResumed, metricActive, metricDuration, metricStageDuration, metricTrustScore,
-	} {
+	for _, name := range allMetrics {
 		metrics[name] = strategy
 	}
 	_, err := loadConfig(t, map[string]any{
@@ -164,13 +162,15 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		"metrics_flush_interval": "0s", "metrics_temporality": "z", "max_external_trackers": -1, "external_trackers": []any{""},
 		"metrics": metrics,
 	})
-	for _, key := range []string{
+	keys := []string{
 		"key::0:", "key::2:", "abandon_after:", "settle:", "window:", "max_verifications:",
 		"histogram:", "histogram::explicit::buckets:", "histogram::exponential::max_size:",
 		"metrics_flush_interval:", "metrics_temporality:", "max_external_trackers:", "external_trackers::0:",
-		metricReached + "::", metricEnded + "::", metricResumed + "::", metricActive + "::",
-		metricDuration + "::", metricStageDuration + "::", metricTrustScore + "::",
-	} {
+	}
+	for _, name := range allMetrics {
+		keys = append(keys, "metrics::"+name+"::aggregation_strategy:")
+	}
+	for _, key := range keys {
 		require.ErrorContains(t, err, key)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -34,12 +35,15 @@ type funnelConnector struct {
 	resource  pcommon.Resource
 	funnel    *funnel.Funnel
 	metrics   *metrics
-	traces    outbox
-	summaries outbox
+	traces    *outbox
+	summaries *outbox
 	state     persistence
 	telemetry *telemetry
 	status    status.Reporter
+	stats     *statsServer // nil: nobody wants the statistics
 	now       func() time.Time
+
+	reinitialized atomic.Int64 // keys that nobody has been warned of yet
 
 	created, started int // instances; one is created, started and shut down after the other
 	stopOnce         sync.Once
@@ -52,15 +56,16 @@ type funnelConnector struct {
 }
 
 func newConnector(set connector.Settings, cfg *Config) (*funnelConnector, error) {
-	tel, err := newTelemetry(set.TelemetrySettings)
+	tel, err := newTelemetry(set.TelemetrySettings, set.ID)
 	if err != nil {
 		return nil, err
 	}
 	c := &funnelConnector{
 		cfg: cfg, settings: set, scope: version.Scope(metadata.ScopeName), telemetry: tel, now: time.Now,
-		traces:    newOutbox(tel.droppedTraces),
-		summaries: newOutbox(tel.droppedSummaries),
+		traces:    newOutbox("traces", flush.Deadline(cfg.MetricsFlushInterval), tel.countDroppedTraces),
+		summaries: newOutbox("summaries", flush.Deadline(cfg.MetricsFlushInterval), tel.countDroppedSummaries),
 	}
+	c.traces.pack, c.summaries.pack = c.packTraces, c.packSummaries
 	c.stopping, c.stop = context.WithCancel(context.Background())
 	return c, nil
 }
@@ -91,15 +96,35 @@ func (c *funnelConnector) begin(ctx context.Context, host component.Host) error 
 		return err
 	}
 	c.flusher = c.newFlusher()
-	return c.telemetry.observeVerifications(c.funnel)
+	if err := errors.Join(c.telemetry.observeVerifications(c.funnel), c.telemetry.observeCohorts(c.funnel.Cohorts())); err != nil {
+		return err
+	}
+	return c.startStats(ctx, host)
 }
 
-// Shutdown flushes a last time and saves the state, which takes 6 s at most. The first one does it, while all that
+// startStats serves the statistics, where they are wanted.
+func (c *funnelConnector) startStats(ctx context.Context, host component.Host) error {
+	if !c.cfg.Stats.HasValue() {
+		return nil
+	}
+	c.stats = &statsServer{cfg: c.cfg.Stats.Get(), source: c.funnel, now: c.now, failed: c.status.Fatal}
+	return c.stats.start(ctx, host, c.settings.TelemetrySettings)
+}
+
+func (c *funnelConnector) stopStats(ctx context.Context) error {
+	if c.stats == nil {
+		return nil
+	}
+	return c.stats.shutdown(ctx)
+}
+
+// Shutdown flushes a last time and saves the state, which takes 7 s at most. The first one does it, while all that
 // comes after the connector is still there.
 func (o *output) Shutdown(ctx context.Context) (err error) {
 	o.stopOnce.Do(func() {
 		funnels.remove(o.cfg)
-		err = errors.Join(o.stopFlushing(ctx), o.closeStorage(ctx))
+		err = errors.Join(o.stopFlushing(ctx), o.stopStats(ctx), o.closeStorage(ctx))
+		o.dropUnsent()
 		o.telemetry.Shutdown()
 	})
 	return err

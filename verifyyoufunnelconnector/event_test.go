@@ -31,7 +31,8 @@ func TestWhatIsAnEvent(t *testing.T) {
 		"empty stage":           {eventAt(0, "ver_1", ""), takenAsOther},
 		"stage is a number":     {recordAt(0, attrs{keyVerification: "ver_1", attrStage: 7}), takenAsOther},
 		"stage is a list":       {recordAt(0, attrs{keyVerification: "ver_1", attrStage: []any{"verification_started"}}), takenAsOther},
-		"no key":                {recordAt(0, attrs{keyExternal: "user_1", attrStage: "verification_started"}), takenAsOther},
+		"no key":                {recordAt(0, attrs{attrTracker: "ads", attrStage: "verification_started"}), takenAsOther},
+		"one part of the key":   {recordAt(0, attrs{keyExternal: "user_1", attrStage: "verification_started"}), takenAsNew},
 		"empty key":             {eventAt(0, "", "verification_started"), takenAsOther},
 		"key is a number":       {recordAt(0, attrs{keyVerification: 42, attrStage: "verification_started"}), takenAsNew},
 		"unrecognized":          {recordAt(0, attrs{"verifyyou.decode_error": "no stage"}), takenAsOther},
@@ -91,7 +92,7 @@ func TestClocksFarOff(t *testing.T) {
 }
 
 func TestWrongTypes(t *testing.T) {
-	a := connect(t)
+	a := connect(t, withKey(keyVerification)).keyedBy(keyVerification)
 	a.take(0, recordAt(0, attrs{
 		keyVerification: "ver_1", attrStage: "verification_started", keyExternal: 7, attrTracker: []any{"ads"},
 		"verifyyou.trust_score": "0.9", attrUID: 7,

@@ -15,8 +15,6 @@ import (
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/counters"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/flush"
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/funnel"
-	"github.com/otel-verifyyou/verifyyoureceiver/internal/guard"
 )
 
 // lookInterval is how often the funnel is told the time at least: it takes a longer pause for one of the process.
@@ -33,6 +31,7 @@ func (c *funnelConnector) newFlusher() *flush.Flusher {
 			if !last { // stopFlushing has, and nothing may end after the last traces
 				c.funnel.Advance(now)
 			}
+			c.warnOfSharedKeys()
 			return c.metrics.Export(now, last)
 		},
 		Save: c.save,
@@ -48,19 +47,22 @@ func (c *funnelConnector) newFlusher() *flush.Flusher {
 func (c *funnelConnector) startFlushing() {
 	c.advancing.Go(func() { c.flusher.Run(c.stopping) })
 	c.advancing.Go(func() {
-		flush.Every(c.stopping, lookInterval, nil, func() { c.funnel.Advance(c.now()) })
+		flush.Every(c.stopping, lookInterval, nil, func() {
+			c.funnel.Advance(c.now())
+			if set := c.funnel.Cohorts(); set != nil {
+				set.Expire(c.now())
+			}
+		})
 	})
-	c.sendingTraces.Go(func() { c.sendEveryInterval(c.traces.full, c.sendTraces) })
-	c.sendingSummaries.Go(func() { c.sendEveryInterval(c.summaries.full, c.sendSummaries) })
+	c.sendingTraces.Go(func() { c.sendEveryInterval(c.traces) })
+	c.sendingSummaries.Go(func() { c.sendEveryInterval(c.summaries) })
 }
 
-// sendEveryInterval sends what an outbox has now, at every interval, and when it is full.
-func (c *funnelConnector) sendEveryInterval(full <-chan struct{}, send func(context.Context) error) {
-	flush.Every(c.stopping, c.cfg.MetricsFlushInterval, full, func() {
-		ctx, cancel := context.WithTimeout(c.stopping, flush.Deadline(c.cfg.MetricsFlushInterval))
-		defer cancel()
-		if err := send(ctx); err != nil && c.stopping.Err() == nil {
-			c.settings.Logger.Warn("Not all was accepted; it is kept for the next flush", zap.Error(err))
+// sendEveryInterval sends what an outbox has now, at every interval, and sooner when it has much.
+func (c *funnelConnector) sendEveryInterval(o *outbox) {
+	flush.Every(c.stopping, c.cfg.MetricsFlushInterval, o.full, func() {
+		if err := o.send(c.stopping); err != nil && c.stopping.Err() == nil {
+			c.settings.Logger.Warn("Not all "+o.what+" were accepted; those that are not dropped are kept for the next flush", zap.Error(err))
 		}
 	})
 }
@@ -76,8 +78,8 @@ func (c *funnelConnector) stopFlushing(ctx context.Context) error {
 	defer cancel()
 	c.funnel.Advance(c.now()) // for the last time: nothing is added to the outboxes any more
 	var sending sync.WaitGroup
-	sending.Go(func() { c.sendLast(ctx, &c.sendingTraces, c.sendTraces) })
-	sending.Go(func() { c.sendLast(ctx, &c.sendingSummaries, c.sendSummaries) })
+	sending.Go(func() { c.sendLast(ctx, &c.sendingTraces, c.traces) })
+	sending.Go(func() { c.sendLast(ctx, &c.sendingSummaries, c.summaries) })
 	sent := make(chan struct{})
 	go func() {
 		sending.Wait()
@@ -93,9 +95,9 @@ func (c *funnelConnector) stopFlushing(ctx context.Context) error {
 }
 
 // sendLast waits for the send of a signal that is under way.
-func (c *funnelConnector) sendLast(ctx context.Context, before *sync.WaitGroup, send func(context.Context) error) {
+func (c *funnelConnector) sendLast(ctx context.Context, before *sync.WaitGroup, o *outbox) {
 	before.Wait()
-	if err := send(ctx); err != nil {
+	if err := o.send(ctx); err != nil {
 		c.settings.Logger.Error("The final flush failed; what was not accepted is lost", zap.Error(err))
 	}
 }
@@ -103,27 +105,5 @@ func (c *funnelConnector) sendLast(ctx context.Context, before *sync.WaitGroup, 
 // flush does once what happens at every interval.
 func (c *funnelConnector) flush(ctx context.Context, last bool) error {
 	c.funnel.Advance(c.now())
-	return errors.Join(c.flusher.Flush(ctx, last), c.sendTraces(ctx), c.sendSummaries(ctx))
-}
-
-func (c *funnelConnector) sendTraces(ctx context.Context) error {
-	err := c.traces.send(ctx, func(all []*funnel.Ended) (err error) {
-		defer guard.Recover(c.settings.Logger, &err)
-		return c.nextTraces.ConsumeTraces(ctx, c.newTraces(all))
-	})
-	if err != nil {
-		return fmt.Errorf("traces: %w", err)
-	}
-	return nil
-}
-
-func (c *funnelConnector) sendSummaries(ctx context.Context) error {
-	err := c.summaries.send(ctx, func(all []*funnel.Ended) (err error) {
-		defer guard.Recover(c.settings.Logger, &err)
-		return c.nextLogs.ConsumeLogs(ctx, c.newSummaries(all))
-	})
-	if err != nil {
-		return fmt.Errorf("summaries: %w", err)
-	}
-	return nil
+	return errors.Join(c.flusher.Flush(ctx, last), c.traces.send(ctx), c.summaries.send(ctx))
 }

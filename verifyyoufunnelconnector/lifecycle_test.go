@@ -29,6 +29,7 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/funnel"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/state/statetest"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/verificationkey"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
 )
 
@@ -62,7 +63,8 @@ func once() *Config {
 	cfg := createDefaultConfig().(*Config)
 	cfg.MetricsFlushInterval = time.Hour
 	cfg.MetricsTemporality = metricsconfig.Delta
-	cfg.MaxVerifications = 1 // so that each new one ends the one before
+	cfg.MaxVerifications = 1                       // so that each new one ends the one before
+	cfg.Key = verificationkey.Key{keyVerification} // whose values are their own names
 	return cfg
 }
 
@@ -233,7 +235,7 @@ func TestConsumerHangs(t *testing.T) {
 			assert.Zero(t, disk.Clients(), "the storage is free for the next")
 			close(release)
 
-			again := connectTo(t, disk, storing)
+			again := connectTo(t, disk, storing, withKey(keyVerification))
 			again.take(0, eventAt(0, "ver_2", "verification_started"))
 			assert.Equal(t, map[string]int64{takenAsDuplicate: 1}, withoutZeros(again.results().events), "the state was saved")
 		})
@@ -241,7 +243,7 @@ func TestConsumerHangs(t *testing.T) {
 }
 
 func endOf(key string) *funnel.Ended {
-	return &funnel.Ended{Key: key, Steps: []funnel.Step{{Stage: "verification_started"}}}
+	return &funnel.Ended{Key: key, Trail: []funnel.Entry{{Stage: "verification_started", New: true}}}
 }
 
 // TestAllHostsAreTold of a fault, and of its end.
@@ -305,8 +307,8 @@ func TestOneOutput(t *testing.T) {
 		assert.Equal(t, signal == pipeline.SignalMetrics, len(got.ended) > 0)
 		assert.Equal(t, signal == pipeline.SignalTraces, len(got.spans) > 0)
 		assert.Equal(t, signal == pipeline.SignalLogs, len(got.summaries) > 0)
-		assert.Empty(t, a.outputs[0].traces.pending, "nothing is kept that nobody wants")
-		assert.Empty(t, a.outputs[0].summaries.pending)
+		assert.Empty(t, a.outputs[0].traces.waiting, "nothing is kept that nobody wants")
+		assert.Empty(t, a.outputs[0].summaries.waiting)
 	}
 }
 

@@ -5,6 +5,7 @@ package verifyyoufunnelconnector
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -19,141 +20,197 @@ import (
 // metrics counts what happens to verifications. Those that are switched off, or that nobody wants, are nil.
 type metrics struct {
 	*counters.Set
-	reached, ended, resumed *counters.Sum
-	duration, stageDuration *counters.Histogram
-	trustScore              *counters.Histogram
+	reached, passed, ended, resumed               *counters.Sum
+	attempts, duration, stageDuration, trustScore *counters.Histogram
+
+	activeByTracker bool
 }
+
+// The metrics, each with all attributes that it can have.
+var (
+	reachedMetric = counters.Definition{
+		Name:        metadata.MetricsInfo.VerifyyouVerificationReached.Name,
+		Description: "Number of distinct verifications that reached the stage.",
+		Unit:        "{verification}",
+		Stage:       semconv.AttrStage,
+		Tracker:     semconv.AttrExternalTracker,
+		Known:       knownStages,
+	}
+	passedMetric = counters.Definition{
+		Name:        metadata.MetricsInfo.VerifyyouVerificationPassed.Name,
+		Description: "Number of ended verifications that reached the step of the happy path or a later one: the conversion of those that have ended.",
+		Unit:        "{verification}",
+		Stage:       semconv.AttrStage,
+		Tracker:     semconv.AttrExternalTracker,
+		Known:       knownSteps,
+	}
+	endedMetric = counters.Definition{
+		Name:        metadata.MetricsInfo.VerifyyouVerificationEnded.Name,
+		Description: "Number of verifications that ended.",
+		Unit:        "{verification}",
+		Stage:       semconv.AttrVerificationLastStage,
+		Outcome:     semconv.AttrVerificationOutcome,
+		Tracker:     semconv.AttrExternalTracker,
+		DroppedOff:  semconv.AttrVerificationDroppedOff,
+		Known:       knownEnds,
+	}
+	resumedMetric = counters.Definition{
+		Name:        metadata.MetricsInfo.VerifyyouVerificationResumed.Name,
+		Description: "Number of verifications that went on after they had ended, by what they had ended as.",
+		Unit:        "{verification}",
+		Stage:       semconv.AttrVerificationLastStage,
+		Outcome:     semconv.AttrVerificationOutcome,
+		Tracker:     semconv.AttrExternalTracker,
+		DroppedOff:  semconv.AttrVerificationDroppedOff,
+		Known:       knownEnds,
+	}
+	attemptsMetric = counters.Definition{
+		Name:        metadata.MetricsInfo.VerifyyouVerificationAttempts.Name,
+		Description: "Number of distinct attempts at liveness of a verification when it ended.",
+		Unit:        "{attempt}",
+		Outcome:     semconv.AttrVerificationOutcome,
+		Tracker:     semconv.AttrExternalTracker,
+		Known:       knownOutcomes,
+	}
+	activeMetric = counters.Definition{
+		Name:        metadata.MetricsInfo.VerifyyouVerificationActive.Name,
+		Description: "Number of verifications that are followed and have not ended.",
+		Unit:        "{verification}",
+		Stage:       semconv.AttrVerificationLastStage,
+		Tracker:     semconv.AttrExternalTracker,
+		Known:       knownStages,
+	}
+	durationMetric = counters.Definition{
+		Name:        metadata.MetricsInfo.VerifyyouVerificationDuration.Name,
+		Description: "Time from the first event of a verification to its completion.",
+		Unit:        "s",
+		Tracker:     semconv.AttrExternalTracker,
+		Known:       knownTracker,
+	}
+	stageDurationMetric = counters.Definition{
+		Name:        metadata.MetricsInfo.VerifyyouStageDuration.Name,
+		Description: "Time to the first event of the stage from the event before it in the same verification.",
+		Unit:        "s",
+		Stage:       semconv.AttrStage,
+		Tracker:     semconv.AttrExternalTracker,
+		Known:       knownStages,
+	}
+	trustScoreMetric = counters.Definition{
+		Name:        metadata.MetricsInfo.VerifyyouVerificationTrustScore.Name,
+		Description: "Last known trust score of a verification when it ended.",
+		Unit:        "1",
+		Outcome:     semconv.AttrVerificationOutcome,
+		Tracker:     semconv.AttrExternalTracker,
+		Known:       knownOutcomes,
+	}
+)
 
 func (c *funnelConnector) newMetrics(resource pcommon.Resource) *metrics {
 	m := &metrics{Set: counters.NewSet(counters.SetSettings{
 		Logger: c.settings.Logger, Resource: resource, Scope: c.scope, Delta: c.cfg.IsDelta(),
 		MaxTrackers: c.cfg.MaxExternalTrackers, Trackers: c.cfg.ExternalTrackers,
 	}, c.now())}
-	if c.nextMetrics != nil {
-		m.addSums(&c.cfg.MetricsBuilderConfig.Metrics)
-		m.addHistograms(&c.cfg.MetricsBuilderConfig.Metrics, &c.cfg.Histogram)
-		m.addActive(&c.cfg.MetricsBuilderConfig.Metrics, func() map[string]int64 { return c.funnel.Active() })
+	if c.nextMetrics == nil {
+		return m
+	}
+	add := m.adders(&c.cfg.Histogram, func() map[counters.Key]int64 { return m.activeByKey(c.funnel.Active(), c.now()) })
+	for _, s := range settingsOf(&c.cfg.MetricsBuilderConfig.Metrics) {
+		if s.enabled {
+			add[s.name](&s)
+		}
 	}
 	return m
 }
 
-func (m *metrics) addSums(cfg *metadata.MetricsConfig) {
-	if s := cfg.VerifyyouVerificationReached; s.Enabled {
-		m.reached = m.AddSum(counters.Definition{
-			Name:        metadata.MetricsInfo.VerifyyouVerificationReached.Name,
-			Description: "Number of distinct verifications that reached the stage.",
-			Unit:        "{verification}",
-			Stage:       counters.Enabled(s.EnabledAttributes, semconv.AttrStage),
-			Tracker:     counters.Enabled(s.EnabledAttributes, semconv.AttrExternalTracker),
-			Known:       knownStages,
-		})
-	}
-	if s := cfg.VerifyyouVerificationEnded; s.Enabled {
-		m.ended = m.AddSum(counters.Definition{
-			Name:        metadata.MetricsInfo.VerifyyouVerificationEnded.Name,
-			Description: "Number of verifications that ended.",
-			Unit:        "{verification}",
-			Stage:       counters.Enabled(s.EnabledAttributes, semconv.AttrVerificationLastStage),
-			Outcome:     counters.Enabled(s.EnabledAttributes, semconv.AttrVerificationOutcome),
-			Tracker:     counters.Enabled(s.EnabledAttributes, semconv.AttrExternalTracker),
-			Known:       knownEnds,
-		})
-	}
-	if s := cfg.VerifyyouVerificationResumed; s.Enabled {
-		m.resumed = m.AddSum(counters.Definition{
-			Name:        metadata.MetricsInfo.VerifyyouVerificationResumed.Name,
-			Description: "Number of verifications that went on after they had ended, by what they had ended as.",
-			Unit:        "{verification}",
-			Stage:       counters.Enabled(s.EnabledAttributes, semconv.AttrVerificationLastStage),
-			Outcome:     counters.Enabled(s.EnabledAttributes, semconv.AttrVerificationOutcome),
-			Tracker:     counters.Enabled(s.EnabledAttributes, semconv.AttrExternalTracker),
-			Known:       knownEnds,
-		})
+// adders returns what adds each metric, by its name.
+func (m *metrics) adders(histogram *HistogramConfig, activeNow func() map[counters.Key]int64) map[string]func(*metricSettings) {
+	durations, scores := histogram.durationBuckets(), histogram.scoreBuckets()
+	attempts := counters.Buckets{Bounds: attemptBuckets}
+	return map[string]func(*metricSettings){
+		reachedMetric.Name:  func(s *metricSettings) { m.reached = m.AddSum(s.choose(reachedMetric)) },
+		passedMetric.Name:   func(s *metricSettings) { m.passed = m.AddSum(s.choose(passedMetric)) },
+		endedMetric.Name:    func(s *metricSettings) { m.ended = m.AddSum(s.choose(endedMetric)) },
+		resumedMetric.Name:  func(s *metricSettings) { m.resumed = m.AddSum(s.choose(resumedMetric)) },
+		attemptsMetric.Name: func(s *metricSettings) { m.attempts = m.AddHistogram(s.choose(attemptsMetric), attempts) },
+		activeMetric.Name: func(s *metricSettings) {
+			chosen := s.choose(activeMetric)
+			m.activeByTracker = chosen.Tracker != ""
+			m.AddUpDownCounter(chosen, activeNow)
+		},
+		durationMetric.Name:      func(s *metricSettings) { m.duration = m.AddHistogram(s.choose(durationMetric), durations) },
+		stageDurationMetric.Name: func(s *metricSettings) { m.stageDuration = m.AddHistogram(s.choose(stageDurationMetric), durations) },
+		trustScoreMetric.Name:    func(s *metricSettings) { m.trustScore = m.AddHistogram(s.choose(trustScoreMetric), scores) },
 	}
 }
 
-func (m *metrics) addHistograms(cfg *metadata.MetricsConfig, histogram *HistogramConfig) {
-	if s := cfg.VerifyyouVerificationDuration; s.Enabled {
-		m.duration = m.AddHistogram(counters.Definition{
-			Name:        metadata.MetricsInfo.VerifyyouVerificationDuration.Name,
-			Description: "Time from the first event of a verification to its completion.",
-			Unit:        "s",
-			Tracker:     counters.Enabled(s.EnabledAttributes, semconv.AttrExternalTracker),
-			Known:       func(tracker string) []counters.Key { return []counters.Key{{Tracker: tracker, Step: counters.NoStep}} },
-		}, histogram.durationBuckets())
+// activeByKey also admits the tracker of a verification of which nothing has been counted under it yet.
+func (m *metrics) activeByKey(active map[funnel.ActiveKey]int64, now time.Time) map[counters.Key]int64 {
+	values := make(map[counters.Key]int64, len(active))
+	for key, n := range active {
+		values[counters.Key{Stage: key.LastStage, Tracker: m.Tracker(key.Tracker, now)}] += n
 	}
-	if s := cfg.VerifyyouStageDuration; s.Enabled {
-		m.stageDuration = m.AddHistogram(counters.Definition{
-			Name:        metadata.MetricsInfo.VerifyyouStageDuration.Name,
-			Description: "Time to the first event of the stage from the event before it in the same verification.",
-			Unit:        "s",
-			Stage:       counters.Enabled(s.EnabledAttributes, semconv.AttrStage),
-			Known:       knownStages,
-		}, histogram.durationBuckets())
-	}
-	if s := cfg.VerifyyouVerificationTrustScore; s.Enabled {
-		m.trustScore = m.AddHistogram(counters.Definition{
-			Name:        metadata.MetricsInfo.VerifyyouVerificationTrustScore.Name,
-			Description: "Last known trust score of a verification when it ended.",
-			Unit:        "1",
-			Outcome:     counters.Enabled(s.EnabledAttributes, semconv.AttrVerificationOutcome),
-			Known:       knownOutcomes,
-		}, histogram.scoreBuckets())
-	}
+	return values
 }
 
-func (m *metrics) addActive(cfg *metadata.MetricsConfig, active func() map[string]int64) {
-	s := cfg.VerifyyouVerificationActive
-	if !s.Enabled {
-		return
-	}
-	m.AddUpDownCounter(counters.Definition{
-		Name:        metadata.MetricsInfo.VerifyyouVerificationActive.Name,
-		Description: "Number of verifications that are followed and have not ended.",
-		Unit:        "{verification}",
-		Stage:       counters.Enabled(s.EnabledAttributes, semconv.AttrVerificationLastStage),
-		Known:       knownStages,
-	}, func() map[counters.Key]int64 {
-		values := map[counters.Key]int64{}
-		for stage, n := range active() {
-			values[counters.Key{Stage: stage, Step: counters.NoStep}] = n
-		}
-		return values
-	})
+func knownTracker(tracker string) []counters.Key {
+	return []counters.Key{{Tracker: tracker}}
 }
 
 func knownStages(tracker string) []counters.Key {
 	return counters.KnownStages(tracker, func(string) string { return "" })
 }
 
-// knownEnds are the ends that there are without events in an order that nobody expects.
+// knownSteps are those of the happy path: VerifyYou's stages but for the drop-offs.
+func knownSteps(tracker string) []counters.Key {
+	return slices.DeleteFunc(knownStages(tracker), func(k counters.Key) bool { return isDropOff(k.Stage) })
+}
+
+// knownEnds are the ends that there are without events in an order that nobody expects, each with and without a drop-off
+// before it; one after a drop-off has had one.
 func knownEnds(tracker string) []counters.Key {
-	return counters.KnownStages(tracker, func(stage string) string { return string(funnel.OutcomeAfter(stage)) })
+	ends := counters.KnownStages(tracker, func(stage string) string { return string(funnel.OutcomeAfter(stage)) })
+	all := slices.DeleteFunc(slices.Clone(ends), func(k counters.Key) bool { return isDropOff(k.Stage) })
+	for _, k := range ends {
+		k.DroppedOff = true
+		all = append(all, k)
+	}
+	return all
 }
 
 func knownOutcomes(tracker string) []counters.Key {
 	var keys []counters.Key
 	for _, o := range []funnel.Outcome{funnel.Completed, funnel.DropOff, funnel.Abandoned} {
-		keys = append(keys, counters.Key{Outcome: string(o), Tracker: tracker, Step: counters.NoStep})
+		keys = append(keys, counters.Key{Outcome: string(o), Tracker: tracker})
 	}
 	return keys
 }
 
-// Reached, Resumed and Ended are what the funnel tells.
+// Reached, Resumed, Reinitialized and Ended are what the funnel tells.
 var _ funnel.Listener = (*funnelConnector)(nil)
 
 // Reached counts the first event of a stage in a verification.
 func (c *funnelConnector) Reached(stage, tracker string, now time.Time) {
 	if m := c.metrics; m.reached != nil {
-		m.reached.Add(counters.Key{Stage: stage, Tracker: m.Tracker(tracker, now), Step: counters.NoStep}, now)
+		m.reached.Add(counters.Key{Stage: stage, Tracker: m.Tracker(tracker, now)}, now)
 	}
 }
 
 // Resumed counts a verification that goes on.
-func (c *funnelConnector) Resumed(as funnel.Outcome, lastStage, tracker string, now time.Time) {
+func (c *funnelConnector) Resumed(as funnel.End, tracker string, now time.Time) {
 	if m := c.metrics; m.resumed != nil {
-		m.resumed.Add(counters.Key{Stage: lastStage, Outcome: string(as), Tracker: m.Tracker(tracker, now), Step: counters.NoStep}, now)
+		m.resumed.Add(keyOf(as, m.Tracker(tracker, now)), now)
 	}
+}
+
+// Reinitialized counts a key that may name something that many people share. It is warned of with the next flush.
+func (c *funnelConnector) Reinitialized() {
+	c.telemetry.countReinitialized(context.Background())
+	c.reinitialized.Add(1)
+}
+
+// keyOf returns the series of an end.
+func keyOf(end funnel.End, tracker string) counters.Key {
+	return counters.Key{Stage: end.LastStage, Outcome: string(end.Outcome), DroppedOff: end.DroppedOff, Tracker: tracker}
 }
 
 // Ended counts an end, and keeps it for its trace and its summary.
@@ -171,19 +228,28 @@ func (c *funnelConnector) Ended(e *funnel.Ended, early bool, now time.Time) {
 }
 
 func (m *metrics) countEnd(e *funnel.Ended, now time.Time) {
+	tracker := m.Tracker(e.Tracker, now)
 	if m.ended != nil {
-		m.ended.Add(counters.Key{Stage: e.LastStage(), Outcome: string(e.Outcome), Tracker: m.Tracker(e.Tracker, now), Step: counters.NoStep}, now)
+		m.ended.Add(keyOf(funnel.End{Outcome: e.Outcome, LastStage: e.LastStage(), DroppedOff: e.DroppedOff()}, tracker), now)
 	}
-	if m.duration != nil && e.Duration.Valid {
-		m.duration.Record(counters.Key{Tracker: m.Tracker(e.Tracker, now), Step: counters.NoStep}, e.Duration.Value, now)
+	if m.passed != nil {
+		for _, step := range e.Passed {
+			m.passed.Add(counters.Key{Stage: step, Tracker: tracker}, now)
+		}
 	}
 	if m.stageDuration != nil {
 		for _, t := range e.StageTimes {
-			m.stageDuration.Record(counters.Key{Stage: t.Stage, Step: counters.NoStep}, t.Seconds, now)
+			m.stageDuration.Record(counters.Key{Stage: t.Stage, Tracker: tracker}, t.Seconds, now)
 		}
 	}
+	if m.duration != nil && e.Duration.Valid {
+		m.duration.Record(counters.Key{Tracker: tracker}, e.Duration.Value, now)
+	}
+	if m.attempts != nil {
+		m.attempts.Record(counters.Key{Outcome: string(e.Outcome), Tracker: tracker}, float64(e.Attempts), now)
+	}
 	if m.trustScore != nil && e.TrustScore.Valid {
-		m.trustScore.Record(counters.Key{Outcome: string(e.Outcome), Step: counters.NoStep}, e.TrustScore.Value, now)
+		m.trustScore.Record(counters.Key{Outcome: string(e.Outcome), Tracker: tracker}, e.TrustScore.Value, now)
 	}
 }
 

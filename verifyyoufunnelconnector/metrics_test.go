@@ -12,12 +12,18 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/confmap/confmaptest"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
 )
+
+// allMetrics are those that the contract names.
+var allMetrics = []string{
+	metricReached, metricPassed, metricEnded, metricResumed, metricAttempts, metricActive, metricDuration, metricStageDuration, metricTrustScore,
+}
 
 // withMetric changes the generated settings of a metric.
 func withMetric(t *testing.T, name string, settings map[string]any) func(*Config) {
@@ -57,14 +63,14 @@ func TestEachMetricSwitchedOff(t *testing.T) {
 	all := connect(t)
 	all.liveDay()
 	want := all.names()
-	assert.Len(t, want, 7)
+	assert.Len(t, want, len(allMetrics))
 	for off := range want {
 		t.Run(off, func(t *testing.T) {
 			a := connect(t, withMetric(t, off, map[string]any{"enabled": false}))
 			a.liveDay()
 			got := a.names()
 			assert.NotContains(t, got, off)
-			assert.Len(t, got, 6, "all others are there")
+			assert.Len(t, got, len(allMetrics)-1, "all others are there")
 		})
 	}
 }
@@ -90,10 +96,38 @@ func TestChosenAttributes(t *testing.T) {
 			{metricEnded, [3]string{"", stageCompleted, "ads"}}: 1, {metricEnded, [3]string{"", stageCompleted, "news"}}: 1,
 			{metricEnded, [3]string{"", "face_collision", "news"}}: 1, {metricEnded, [3]string{"", "verification_started", "ads"}}: 1,
 		}},
+		{metricPassed, []any{attrStage}, map[seenSeries]int64{
+			{metricPassed, [3]string{"verification_initialized"}}: 3, {metricPassed, [3]string{"verification_started"}}: 3,
+			{metricPassed, [3]string{"account_created"}}: 2, {metricPassed, [3]string{"consent_granted"}}: 2,
+			{metricPassed, [3]string{"liveness_started"}}: 2, {metricPassed, [3]string{"liveness_passed"}}: 2, {metricPassed, [3]string{stageCompleted}}: 2,
+		}},
+		{metricPassed, []any{attrTracker}, map[seenSeries]int64{
+			{metricPassed, [3]string{"", "ads"}}: 9, {metricPassed, [3]string{"", "news"}}: 7,
+		}},
+		{metricEnded, []any{semconv.AttrVerificationOutcome, semconv.AttrVerificationDroppedOff}, map[seenSeries]int64{
+			{metricEnded, [3]string{endCompleted}}: 1, {metricEnded, [3]string{endCompleted + afterDropOff}}: 1,
+			{metricEnded, [3]string{endDropOff + afterDropOff}}: 1, {metricEnded, [3]string{endAbandoned}}: 1,
+		}},
+		{metricResumed, []any{semconv.AttrVerificationDroppedOff}, map[seenSeries]int64{{metricResumed, [3]string{afterDropOff}}: 1}},
 		{metricResumed, []any{}, map[seenSeries]int64{{metricResumed, [3]string{}}: 1}},
+		{metricActive, []any{attrTracker}, map[seenSeries]int64{
+			{metricActive, [3]string{}}: 0, {metricActive, [3]string{"", "ads"}}: 0, {metricActive, [3]string{"", "news"}}: 1,
+		}},
 		{metricActive, []any{}, map[seenSeries]int64{{metricActive, [3]string{}}: 1}},
 		{metricDuration, []any{}, map[seenSeries]int64{{metricDuration, [3]string{}}: 2}},
 		{metricStageDuration, []any{}, map[seenSeries]int64{{metricStageDuration, [3]string{}}: 3}},
+		{metricStageDuration, []any{attrTracker}, map[seenSeries]int64{
+			{metricStageDuration, [3]string{"", "ads"}}: 1, {metricStageDuration, [3]string{"", "news"}}: 2,
+		}},
+		{metricAttempts, []any{semconv.AttrVerificationOutcome}, map[seenSeries]int64{
+			{metricAttempts, [3]string{endCompleted}}: 2, {metricAttempts, [3]string{endAbandoned}}: 1, {metricAttempts, [3]string{endDropOff}}: 1,
+		}},
+		{metricAttempts, []any{attrTracker}, map[seenSeries]int64{
+			{metricAttempts, [3]string{"", "ads"}}: 2, {metricAttempts, [3]string{"", "news"}}: 2,
+		}},
+		{metricTrustScore, []any{attrTracker}, map[seenSeries]int64{
+			{metricTrustScore, [3]string{"", "ads"}}: 2, {metricTrustScore, [3]string{"", "news"}}: 2,
+		}},
 		{metricTrustScore, []any{}, map[seenSeries]int64{{metricTrustScore, [3]string{}}: 4}},
 	} {
 		t.Run(fmt.Sprint(tt.metric, tt.attributes), func(t *testing.T) {
@@ -116,25 +150,32 @@ func TestChosenAttributes(t *testing.T) {
 	}
 }
 
+// TestDescriptionsAndUnits are those of metadata.yaml, from which the documentation is generated.
 func TestDescriptionsAndUnits(t *testing.T) {
 	a := connect(t)
 	a.liveDay()
-	units := map[string]string{}
+	type described struct{ description, unit string }
+	got := map[string]described{}
 	for _, e := range a.metrics {
 		sm := e.metrics.ResourceMetrics().At(0).ScopeMetrics().At(0)
 		assert.Equal(t, "github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector", sm.Scope().Name())
 		for _, m := range sm.Metrics().All() {
-			units[m.Name()] = m.Unit()
-			assert.NotEmpty(t, m.Description())
+			got[m.Name()] = described{m.Description(), m.Unit()}
 			if m.Type() == pmetric.MetricTypeSum {
 				assert.Equal(t, m.Name() != metricActive, m.Sum().IsMonotonic())
 			}
 		}
 	}
-	assert.Equal(t, map[string]string{
-		metricReached: "{verification}", metricEnded: "{verification}", metricResumed: "{verification}", metricActive: "{verification}",
-		metricDuration: "s", metricStageDuration: "s", metricTrustScore: "1",
-	}, units)
+	metadataFile, err := confmaptest.LoadConf("metadata.yaml")
+	require.NoError(t, err)
+	want := map[string]described{}
+	for name, m := range metadataFile.ToStringMap()["metrics"].(map[string]any) {
+		m := m.(map[string]any)
+		want[name] = described{m["description"].(string), m["unit"].(string)}
+	}
+	assert.Equal(t, want, got)
+	assert.Equal(t, "{attempt}", got[metricAttempts].unit)
+	assert.Len(t, got, len(allMetrics))
 }
 
 // TestKnownSeries lists what is there as 0 before anybody has come.
@@ -148,7 +189,66 @@ func TestKnownSeries(t *testing.T) {
 	assert.Contains(t, got.ended, endSeries{endAbandoned, "verification_started", ""})
 	assert.Len(t, got.resumed, len(tableOfStages))
 	assert.Len(t, got.active, len(tableOfStages))
-	assert.Len(t, got.histograms, 1+len(tableOfStages)+3)
+	assert.Len(t, got.passed, len(tableOfStages)-3, "the happy path")
+	assert.Contains(t, got.passed, stageTracker{stageCompleted, ""})
+	assert.NotContains(t, got.passed, stageTracker{"liveness_failed", ""})
+	assert.Len(t, got.histograms, 1+len(tableOfStages)+3+3)
+}
+
+// TestKnownSeriesOfOptIns lists what there is more of with all attributes: a drop-off before an end or none, and as much
+// again for a tracker.
+func TestKnownSeriesOfOptIns(t *testing.T) {
+	a := connect(t, cumulative, allAttributes)
+	count := func() map[string]int {
+		seen := map[seenSeries]bool{}
+		counts := map[string]int{}
+		for _, p := range pointsOf(t, a.metrics[len(a.metrics)-1].metrics) {
+			if !seen[p.seenSeries] {
+				seen[p.seenSeries] = true
+				counts[p.metric]++
+				assert.Zero(t, p.value+int64(p.distribution.count))
+			}
+		}
+		return counts
+	}
+	// Of the ten stages three are drop-offs, at which nobody ends without one.
+	want := map[string]int{
+		metricReached: 10, metricPassed: 7, metricEnded: 17, metricResumed: 17, metricActive: 10,
+		metricDuration: 1, metricStageDuration: 10, metricTrustScore: 3, metricAttempts: 3,
+	}
+	assert.Equal(t, want, count())
+	a.metrics = nil
+	a.outputs[0].metrics.Tracker("ads", a.now())
+	a.flushAt(1)
+	for name := range want {
+		want[name] *= 2
+	}
+	assert.Equal(t, want, count())
+}
+
+// TestAttemptBuckets are the same whatever the configuration says of durations.
+func TestAttemptBuckets(t *testing.T) {
+	a := connect(t, exponentialHistogram)
+	for n, verification := range []string{"none", "one", "one more", "two", "eleven"} {
+		for attempt := range []int{0, 1, 1, 2, 11}[n] {
+			a.take(1, eventAt(attempt, verification, "liveness_started"), eventAt(attempt, verification, "liveness_started"))
+		}
+		a.take(1, eventAt(100, verification, stageCompleted))
+	}
+	a.metrics = nil
+	a.flushAt(hour)
+	found := false
+	for _, m := range a.metrics[0].metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
+		if m.Name() == metricAttempts {
+			found = true
+			require.Equal(t, pmetric.MetricTypeHistogram, m.Type())
+			p := m.Histogram().DataPoints().At(0)
+			assert.Equal(t, []float64{0, 1, 2, 3, 5, 10}, p.ExplicitBounds().AsRaw())
+			assert.Equal(t, []uint64{1, 2, 1, 0, 0, 0, 1}, p.BucketCounts().AsRaw())
+			assert.Equal(t, 15.0, p.Sum())
+		}
+	}
+	assert.True(t, found)
 }
 
 func TestTrackersAreBounded(t *testing.T) {

@@ -35,6 +35,10 @@ const (
 	metricDuration      = "verifyyou.verification.duration"
 	metricStageDuration = "verifyyou.stage.duration"
 	metricTrustScore    = "verifyyou.verification.trust_score"
+	metricAttempts      = "verifyyou.verification.attempts"
+
+	spanVerification = "verification"
+	spanResumed      = "verification resumed"
 )
 
 // tableOfStages is VerifyYou's, in its order, with what each stage means for a verification.
@@ -66,6 +70,17 @@ func outcomeOfStage(stage string) string {
 		return tableOfStages[place].outcome
 	}
 	return "unknown"
+}
+
+// happyPath is the table without the drop-off stages.
+func happyPath() []string {
+	var path []string
+	for _, row := range tableOfStages {
+		if row.outcome != endDropOff {
+			path = append(path, row.stage)
+		}
+	}
+	return path
 }
 
 // funnelRules is the part of a configuration that decides what becomes of a verification.
@@ -123,7 +138,7 @@ func (r sentRecord) isEvent(names []string) bool {
 	return r.form == formWell && r.stage != "" && len(r.keyOf(names)) > 0
 }
 
-// delivery is a record and the time by the connector's clock when it came.
+// delivery is a record and when it came, by a clock that stands still while the connector does not run.
 type delivery struct {
 	at     time.Time
 	record sentRecord
@@ -146,6 +161,12 @@ type endSeries struct{ outcome, lastStage, tracker string }
 
 // histogramSeries is one series of a histogram: the attribute is its tracker, stage or outcome.
 type histogramSeries struct{ metric, attribute string }
+
+// trackedSeries is one of a histogram that has the tracker as a further attribute.
+type trackedSeries struct {
+	histogramSeries
+	tracker string
+}
 
 // distribution is what an explicit histogram says about the values that it was given.
 type distribution struct {
@@ -175,7 +196,9 @@ type seenSummary struct {
 	key                         map[string]string
 	externalID, tracker         string
 	outcome, lastStage          string
-	last                        time.Time
+	start, last                 time.Time
+	attempts                    int64
+	dropOffs                    []string
 	path                        []string
 	events                      int64
 	resumed, scored             bool
@@ -183,31 +206,48 @@ type seenSummary struct {
 	uid                         string // not known to the model
 }
 
-// seenSpan is one span. Spans of two ends of one verification have the same ids, so they are not kept in trees:
-// a trace goes by the smallest uid among all spans in it.
+// seenSpan is one span. A trace goes by the smallest uid among all spans in it.
 type seenSpan struct {
-	trace               string
-	root                bool
-	name                string
-	start, end          time.Time
-	failed              bool
-	stage, outcome, uid string
+	trace                    string
+	parent                   string // its name; empty for the root
+	name                     string
+	start, end               time.Time
+	failed                   bool
+	key                      string // all of its attributes, as formatKey shows them
+	tracker                  string
+	stage, stageOutcome, uid string // of an event
+	outcome, lastStage       string // of a verification
+}
+
+// formatKey shows the attributes of a key.
+func formatKey(key map[string]string) string {
+	return fmt.Sprintf("%q", key)
 }
 
 // results is all that can be seen of a connector from outside. Series that are zero and series that are missing are
 // the same.
 type results struct {
-	reached        map[stageTracker]int64
-	ended, resumed map[endSeries]int64
-	active         map[string]int64 // by last stage
-	histograms     map[histogramSeries]distribution
-	summaries      []seenSummary // sorted
-	spans          []seenSpan    // sorted
+	reached, passed map[stageTracker]int64
+	ended, resumed  map[endSeries]int64
+	// endedAfterDropOff and resumedAfterDropOff are those of them with dropped_off.
+	endedAfterDropOff, resumedAfterDropOff map[endSeries]int64
+
+	active        map[string]int64       // by last stage
+	activeTracked map[stageTracker]int64 // by last stage and tracker
+
+	histograms        map[histogramSeries]distribution
+	trackedHistograms map[trackedSeries]distribution
+	summaries         []seenSummary // sorted
+	spans             []seenSpan    // sorted
 	// ids holds trace and span id by the uid of the event, and by the name of the trace for a root. Not known to the
 	// model.
 	ids map[string]string
+	// repeated are spans that have the ids of one before. Not known to the model.
+	repeated []string
 	// events is own telemetry: records by result, added up over restarts.
 	events map[string]int64
+	// reinitialized is own telemetry too: keys that were initialized again.
+	reinitialized int64
 }
 
 // expectation is what the model finds. Values are kept one by one, since only the connector knows its buckets.
@@ -215,7 +255,8 @@ type expectation struct {
 	results
 	rules    funnelRules
 	observed map[histogramSeries][]float64
-	forgot   int // verifications whose window is over
+	tracked  map[trackedSeries][]float64 // the same values
+	forgot   int                         // verifications whose window is over
 }
 
 // expect finds what a connector with these rules has to have said at the time now, when all was delivered that is
@@ -223,14 +264,19 @@ type expectation struct {
 func expect(rules funnelRules, deliveries []delivery, now time.Time) *expectation {
 	e := &expectation{
 		results: results{
-			reached: map[stageTracker]int64{},
-			ended:   map[endSeries]int64{},
-			resumed: map[endSeries]int64{},
-			active:  map[string]int64{},
-			events:  map[string]int64{},
+			reached:             map[stageTracker]int64{},
+			passed:              map[stageTracker]int64{},
+			ended:               map[endSeries]int64{},
+			resumed:             map[endSeries]int64{},
+			endedAfterDropOff:   map[endSeries]int64{},
+			resumedAfterDropOff: map[endSeries]int64{},
+			active:              map[string]int64{},
+			activeTracked:       map[stageTracker]int64{},
+			events:              map[string]int64{},
 		},
 		rules:    rules,
 		observed: map[histogramSeries][]float64{},
+		tracked:  map[trackedSeries][]float64{},
 	}
 	byKey := map[string][]delivery{}
 	for _, d := range deliveries {
@@ -260,13 +306,16 @@ func (e *expectation) follow(deliveries []delivery, now time.Time) {
 				key:         d.record.keyOf(e.rules.key),
 				began:       d.at,
 				reached:     map[string]bool{},
+				passed:      map[string]bool{},
 				stagesGiven: map[string]bool{},
+				eventsGiven: map[string]bool{},
 			}
 		}
 		e.take(v, d)
 	}
 	if v = e.advance(v, now); v != nil && v.end == nil {
 		e.active[v.last().record.stage]++
+		e.activeTracked[stageTracker{v.last().record.stage, v.tracker}]++
 	}
 	nameTrace(e.spans[spansBefore:])
 }
@@ -277,12 +326,16 @@ type verification struct {
 	began, heard   time.Time   // by the clock of receipt
 	settlesFrom    time.Time   // zero while it is not completed
 	events         []happening // as they came
+	stragglers     []happening
 	reached        map[string]bool
+	passed         map[string]bool // as told
+	reinitialized  bool
 	tracker        string
 	externalID     string
 	end            *endSeries // nil while it goes on
 	resumed, timed bool
 	stagesGiven    map[string]bool
+	eventsGiven    map[string]bool // by uid: those that were there at an end
 }
 
 // happening is an event and its time.
@@ -313,8 +366,46 @@ func (v *verification) completed() bool {
 	return slices.ContainsFunc(v.events, func(h happening) bool { return h.record.stage == stageCompleted })
 }
 
+// all are the events that came, whether they change anything or not.
+func (v *verification) all() []happening {
+	return slices.Concat(v.events, v.stragglers)
+}
+
 func (v *verification) has(uid string) bool {
-	return slices.ContainsFunc(v.events, func(h happening) bool { return h.record.uid == uid })
+	return slices.ContainsFunc(v.all(), func(h happening) bool { return h.record.uid == uid })
+}
+
+// stages are those of the events, in order, each once.
+func (v *verification) stages() []string {
+	var stages []string
+	for _, h := range v.sorted() {
+		if !slices.Contains(stages, h.record.stage) {
+			stages = append(stages, h.record.stage)
+		}
+	}
+	return stages
+}
+
+// dropOffs are the drop-off stages that it reached, in order, each once.
+func (v *verification) dropOffs() []string {
+	var stages []string
+	for _, stage := range v.stages() {
+		if outcomeOfStage(stage) == endDropOff {
+			stages = append(stages, stage)
+		}
+	}
+	return stages
+}
+
+// attempts is how often liveness was started.
+func (v *verification) attempts() int64 {
+	attempts := int64(0)
+	for _, h := range v.events {
+		if h.record.stage == "liveness_started" {
+			attempts++
+		}
+	}
+	return attempts
 }
 
 // resumedBy reports whether a new event makes a verification that has ended go on.
@@ -360,12 +451,27 @@ func (e *expectation) take(v *verification, d delivery) {
 		e.events[takenAsDuplicate]++
 	case v.end != nil && !v.resumedBy(h):
 		e.events[takenAsStraggler]++
+		e.reinitialize(v, h)
+		v.stragglers = append(v.stragglers, h)
 		e.reach(v, h.record.stage)
 	default:
 		e.events[takenAsNew]++
+		e.reinitialize(v, h)
 		e.resume(v)
 		v.add(h, d.at)
 		e.reach(v, h.record.stage)
+	}
+}
+
+// reinitialize notes, once a key, a verification_initialized with another time than one before.
+func (e *expectation) reinitialize(v *verification, h happening) {
+	const initialized = "verification_initialized"
+	again := h.record.stage == initialized && slices.ContainsFunc(v.all(), func(other happening) bool {
+		return other.record.stage == initialized && !other.at.Equal(h.at)
+	})
+	if again && !v.reinitialized {
+		v.reinitialized = true
+		e.reinitialized++
 	}
 }
 
@@ -375,6 +481,9 @@ func (e *expectation) resume(v *verification) {
 		return
 	}
 	e.resumed[*v.end]++
+	if len(v.dropOffs()) > 0 {
+		e.resumedAfterDropOff[*v.end]++
+	}
 	v.end, v.resumed, v.settlesFrom = nil, true, time.Time{}
 }
 
@@ -408,18 +517,39 @@ func (v *verification) outcome() string {
 func (e *expectation) finish(v *verification) {
 	v.end = &endSeries{v.outcome(), v.last().record.stage, v.tracker}
 	e.ended[*v.end]++
+	if len(v.dropOffs()) > 0 {
+		e.endedAfterDropOff[*v.end]++
+	}
+	e.pass(v)
 	e.observeDuration(v)
 	e.observeStages(v)
+	e.observe(v, metricAttempts, v.end.outcome, float64(v.attempts()))
 	if score, ok := v.trustScore(); ok {
-		e.observe(metricTrustScore, v.end.outcome, score)
+		e.observe(v, metricTrustScore, v.end.outcome, score)
 	}
 	e.summarize(v)
 	e.trace(v)
+	for _, h := range v.events {
+		v.eventsGiven[h.record.uid] = true
+	}
 }
 
-func (e *expectation) observe(metric, attribute string, value float64) {
+// pass counts the steps of the happy path that were reached, or that a later one was reached of, each once.
+func (e *expectation) pass(v *verification) {
+	path, stages := happyPath(), v.stages()
+	for i, step := range path {
+		reached := slices.ContainsFunc(path[i:], func(later string) bool { return slices.Contains(stages, later) })
+		if reached && !v.passed[step] {
+			v.passed[step] = true
+			e.passed[stageTracker{step, v.tracker}]++
+		}
+	}
+}
+
+func (e *expectation) observe(v *verification, metric, attribute string, value float64) {
 	series := histogramSeries{metric, attribute}
 	e.observed[series] = append(e.observed[series], value)
+	e.tracked[trackedSeries{series, v.tracker}] = append(e.tracked[trackedSeries{series, v.tracker}], value)
 }
 
 // observeDuration takes the time to the first completion, once a verification.
@@ -430,7 +560,7 @@ func (e *expectation) observeDuration(v *verification) {
 	v.timed = true
 	events := v.sorted()
 	first := slices.IndexFunc(events, func(h happening) bool { return h.record.stage == stageCompleted })
-	e.observe(metricDuration, v.tracker, secondsBetween(events[0], events[first]))
+	e.observe(v, metricDuration, v.tracker, secondsBetween(events[0], events[first]))
 }
 
 // observeStages takes the time to the first event of each stage, once a verification and stage.
@@ -443,7 +573,7 @@ func (e *expectation) observeStages(v *verification) {
 		seen[stage] = true
 		if isFirst && i > 0 && !v.stagesGiven[stage] {
 			v.stagesGiven[stage] = true
-			e.observe(metricStageDuration, stage, secondsBetween(events[i-1], h))
+			e.observe(v, metricStageDuration, stage, secondsBetween(events[i-1], h))
 		}
 	}
 }
@@ -472,7 +602,10 @@ func (e *expectation) summarize(v *verification) {
 		tracker:         v.tracker,
 		outcome:         v.end.outcome,
 		lastStage:       v.end.lastStage,
+		start:           events[0].at,
 		last:            last.at,
+		attempts:        v.attempts(),
+		dropOffs:        v.dropOffs(),
 		events:          int64(len(events)),
 		resumed:         v.resumed,
 		scored:          scored,
@@ -485,36 +618,68 @@ func (e *expectation) summarize(v *verification) {
 	e.summaries = append(e.summaries, s)
 }
 
+// trace gives a root and a span for each event at the first end; later a span that stands for what came since the end
+// before, and below it one for each event of that.
 func (e *expectation) trace(v *verification) {
 	events := v.sorted()
-	e.spans = append(e.spans, seenSpan{
-		root:   true,
-		name:   "verification",
-		start:  events[0].at,
-		end:    events[len(events)-1].at,
-		failed: v.end.outcome != endCompleted,
-	})
-	before := events[0]
-	for _, h := range events {
-		outcome := outcomeOfStage(h.record.stage)
-		e.spans = append(e.spans, seenSpan{
-			name:    h.record.stage,
-			start:   before.at,
-			end:     h.at,
-			failed:  outcome == endDropOff,
-			stage:   h.record.stage,
-			outcome: outcome,
-			uid:     h.record.uid,
-		})
-		before = h
+	isNew := func(h happening) bool { return !v.eventsGiven[h.record.uid] }
+	first := slices.IndexFunc(events, isNew)
+	last := first
+	for i := range events {
+		if isNew(events[i]) {
+			last = i
+		}
 	}
+	parent := seenSpan{
+		name:      spanVerification,
+		start:     events[first].at,
+		end:       events[last].at,
+		failed:    v.end.outcome != endCompleted,
+		outcome:   v.end.outcome,
+		lastStage: v.end.lastStage,
+	}
+	if v.resumed {
+		parent.name, parent.parent = spanResumed, spanVerification
+	}
+	e.addSpan(v, parent)
+	for i, h := range events {
+		if !isNew(h) {
+			continue
+		}
+		start := h.at
+		if i > 0 && events[i-1].at.After(parent.start) {
+			start = events[i-1].at
+		} else if i > 0 {
+			start = parent.start
+		}
+		outcome := outcomeOfStage(h.record.stage)
+		e.addSpan(v, seenSpan{
+			parent:       parent.name,
+			name:         h.record.stage,
+			start:        start,
+			end:          h.at,
+			failed:       outcome == endDropOff,
+			stage:        h.record.stage,
+			stageOutcome: outcome,
+			uid:          h.record.uid,
+		})
+	}
+}
+
+// addSpan adds what all spans of a verification have in common.
+func (e *expectation) addSpan(v *verification, s seenSpan) {
+	if !s.end.After(s.start) {
+		s.end = s.start.Add(time.Nanosecond)
+	}
+	s.key, s.tracker = formatKey(v.key), v.tracker
+	e.spans = append(e.spans, s)
 }
 
 // nameTrace gives the spans of one trace its name.
 func nameTrace(spans []seenSpan) {
 	name := ""
 	for _, s := range spans {
-		if !s.root && (name == "" || s.uid < name) {
+		if s.uid != "" && (name == "" || s.uid < name) {
 			name = s.uid
 		}
 	}
@@ -580,22 +745,71 @@ func ofVerification(id string) func(*delivery) {
 
 // exampleResult is what an example leads to, worked out by hand.
 type exampleResult struct {
-	reached   map[stageTracker]int64
-	ended     map[endSeries]int64
-	resumed   map[endSeries]int64
-	active    map[string]int64
-	observed  map[histogramSeries][]float64
-	summaries []seenSummary
-	spans     []seenSpan
-	events    map[string]int64
+	reached, passed map[stageTracker]int64
+	ended, resumed  map[endSeries]int64
+	endedDropped    map[endSeries]int64
+	resumedDropped  map[endSeries]int64
+	active          map[stageTracker]int64
+	observed        map[trackedSeries][]float64
+	summaries       []seenSummary
+	spans           []seenSpan
+	events          map[string]int64
+	reinitialized   int64
+}
+
+// Spans of an example: of the verification "v" in the trace that goes by the uid "01", from so many seconds after noon
+// to so many after, in which a nanosecond stands for none.
+
+func exampleSpan(from, to int, span seenSpan) seenSpan {
+	span.trace, span.key = "01", formatKey(map[string]string{keyVerification: "v"})
+	span.start, span.end = secondsAfterNoon(from), secondsAfterNoon(to)
+	if from == to {
+		span.end = span.end.Add(1)
+	}
+	return span
+}
+
+func rootSpan(from, to int, tracker, outcome, lastStage string) seenSpan {
+	return exampleSpan(from, to, seenSpan{
+		name: "verification", failed: outcome != endCompleted, tracker: tracker, outcome: outcome, lastStage: lastStage,
+	})
+}
+
+func resumedSpan(from, to int, tracker, outcome, lastStage string) seenSpan {
+	return exampleSpan(from, to, seenSpan{
+		name: "verification resumed", parent: "verification", failed: outcome != endCompleted, tracker: tracker,
+		outcome: outcome, lastStage: lastStage,
+	})
+}
+
+func eventSpan(from, to int, tracker, uid, stage, stageOutcome string) seenSpan {
+	return exampleSpan(from, to, seenSpan{
+		name: stage, parent: "verification", failed: stageOutcome == "drop_off", tracker: tracker, uid: uid,
+		stage: stage, stageOutcome: stageOutcome,
+	})
+}
+
+// under moves a span below one that is not the root.
+func under(parent string, span seenSpan) seenSpan {
+	span.parent = parent
+	return span
+}
+
+// valuesOf is a series of a histogram.
+func valuesOf(metric, attribute, tracker string) trackedSeries {
+	return trackedSeries{histogramSeries{metric, attribute}, tracker}
 }
 
 func TestModel(t *testing.T) {
 	const (
 		initialized = "verification_initialized"
 		started     = "verification_started"
+		account     = "account_created"
+		consent     = "consent_granted"
 		liveness    = "liveness_started"
 		failed      = "liveness_failed"
+		cancelled   = "liveness_cancelled"
+		collision   = "face_collision"
 		passed      = "liveness_passed"
 	)
 	v := map[string]string{keyVerification: "v"}
@@ -607,7 +821,7 @@ func TestModel(t *testing.T) {
 		want       exampleResult
 	}{
 		{
-			name: "happy path",
+			name: "happy path, with steps that are skipped",
 			deliveries: []delivery{
 				exampleEvent("01", 0, initialized),
 				exampleEvent("02", 10, started, withTracker("ads"), withTrustScore(0.5)),
@@ -618,23 +832,28 @@ func TestModel(t *testing.T) {
 			now: 55,
 			want: exampleResult{
 				reached: map[stageTracker]int64{{initialized, ""}: 1, {started, "ads"}: 1, {stageCompleted, "ads"}: 1},
-				ended:   map[endSeries]int64{{endCompleted, stageCompleted, "ads"}: 1},
-				observed: map[histogramSeries][]float64{
-					{metricDuration, "ads"}:               {25},
-					{metricStageDuration, started}:        {10},
-					{metricStageDuration, stageCompleted}: {15},
-					{metricTrustScore, endCompleted}:      {0.9},
+				passed: map[stageTracker]int64{
+					{initialized, "ads"}: 1, {started, "ads"}: 1, {account, "ads"}: 1, {consent, "ads"}: 1,
+					{liveness, "ads"}: 1, {passed, "ads"}: 1, {stageCompleted, "ads"}: 1,
+				},
+				ended: map[endSeries]int64{{endCompleted, stageCompleted, "ads"}: 1},
+				observed: map[trackedSeries][]float64{
+					valuesOf(metricDuration, "ads", "ads"):               {25},
+					valuesOf(metricStageDuration, started, "ads"):        {10},
+					valuesOf(metricStageDuration, stageCompleted, "ads"): {15},
+					valuesOf(metricTrustScore, endCompleted, "ads"):      {0.9},
+					valuesOf(metricAttempts, endCompleted, "ads"):        {0},
 				},
 				summaries: []seenSummary{{
 					key: v, externalID: "u", tracker: "ads", outcome: endCompleted, lastStage: stageCompleted,
-					last: at(25), path: []string{initialized, started, stageCompleted}, events: 3,
+					start: at(0), last: at(25), path: []string{initialized, started, stageCompleted}, events: 3,
 					scored: true, trustScore: 0.9, durationSeconds: 25,
 				}},
 				spans: []seenSpan{
-					{trace: "01", name: initialized, start: at(0), end: at(0), stage: initialized, outcome: "progress", uid: "01"},
-					{trace: "01", name: stageCompleted, start: at(10), end: at(25), stage: stageCompleted, outcome: "completed", uid: "03"},
-					{trace: "01", name: started, start: at(0), end: at(10), stage: started, outcome: "progress", uid: "02"},
-					{trace: "01", root: true, name: "verification", start: at(0), end: at(25)},
+					rootSpan(0, 25, "ads", endCompleted, stageCompleted),
+					eventSpan(0, 0, "ads", "01", initialized, "progress"),
+					eventSpan(0, 10, "ads", "02", started, "progress"),
+					eventSpan(10, 25, "ads", "03", stageCompleted, "completed"),
 				},
 				events: map[string]int64{takenAsNew: 3, takenAsDuplicate: 1, takenAsOther: 1},
 			},
@@ -644,45 +863,52 @@ func TestModel(t *testing.T) {
 			deliveries: []delivery{
 				exampleEvent("01", 0, initialized),
 				exampleEvent("02", 25, stageCompleted),
-				exampleEvent("03", 40, started), // later events do not move the end
+				exampleEvent("03", 40, started, withTracker("ads")), // later events do not move the end
 			},
 			now: 54,
 			want: exampleResult{
-				reached: map[stageTracker]int64{{initialized, ""}: 1, {started, ""}: 1, {stageCompleted, ""}: 1},
-				active:  map[string]int64{started: 1},
+				reached: map[stageTracker]int64{{initialized, ""}: 1, {started, "ads"}: 1, {stageCompleted, ""}: 1},
+				active:  map[stageTracker]int64{{started, "ads"}: 1},
 				events:  map[string]int64{takenAsNew: 3},
 			},
 		},
 		{
-			name: "retry of liveness, out of order and on a tie",
+			name: "retry of liveness, out of order and on a tie: two attempts, and finished is not passed",
 			deliveries: []delivery{
 				exampleEvent("05", 30, passed, arrivesAt(1)),
 				exampleEvent("04", 20, liveness, arrivesAt(2)),
 				exampleEvent("03", 20, failed, arrivesAt(3)),
-				exampleEvent("02", 10, liveness, arrivesAt(4)),
+				exampleEvent("01", 10, liveness, arrivesAt(4)),
 				exampleEvent("06", 30, stageCompleted, arrivesAt(5)),
 			},
 			now: 35,
 			want: exampleResult{
 				reached: map[stageTracker]int64{{liveness, ""}: 1, {failed, ""}: 1, {passed, ""}: 1, {stageCompleted, ""}: 1},
-				ended:   map[endSeries]int64{{endCompleted, stageCompleted, ""}: 1},
-				observed: map[histogramSeries][]float64{
-					{metricDuration, ""}:                  {20},
-					{metricStageDuration, failed}:         {0},
-					{metricStageDuration, passed}:         {10},
-					{metricStageDuration, stageCompleted}: {0},
+				passed: map[stageTracker]int64{
+					{initialized, ""}: 1, {started, ""}: 1, {account, ""}: 1, {consent, ""}: 1, {liveness, ""}: 1,
+					{passed, ""}: 1, {stageCompleted, ""}: 1,
+				},
+				ended:        map[endSeries]int64{{endCompleted, stageCompleted, ""}: 1},
+				endedDropped: map[endSeries]int64{{endCompleted, stageCompleted, ""}: 1},
+				observed: map[trackedSeries][]float64{
+					valuesOf(metricDuration, "", ""):                  {20},
+					valuesOf(metricStageDuration, failed, ""):         {0},
+					valuesOf(metricStageDuration, passed, ""):         {10},
+					valuesOf(metricStageDuration, stageCompleted, ""): {0},
+					valuesOf(metricAttempts, endCompleted, ""):        {2},
 				},
 				summaries: []seenSummary{{
-					key: v, outcome: endCompleted, lastStage: stageCompleted, last: at(30),
-					path: []string{liveness, liveness, failed, passed, stageCompleted}, events: 5, durationSeconds: 20,
+					key: v, outcome: endCompleted, lastStage: stageCompleted, start: at(10), last: at(30), attempts: 2,
+					dropOffs: []string{failed},
+					path:     []string{liveness, liveness, failed, passed, stageCompleted}, events: 5, durationSeconds: 20,
 				}},
 				spans: []seenSpan{
-					{trace: "02", name: failed, start: at(20), end: at(20), failed: true, stage: failed, outcome: "drop_off", uid: "03"},
-					{trace: "02", name: passed, start: at(20), end: at(30), stage: passed, outcome: "progress", uid: "05"},
-					{trace: "02", name: liveness, start: at(10), end: at(10), stage: liveness, outcome: "progress", uid: "02"},
-					{trace: "02", name: liveness, start: at(10), end: at(20), stage: liveness, outcome: "progress", uid: "04"},
-					{trace: "02", name: stageCompleted, start: at(30), end: at(30), stage: stageCompleted, outcome: "completed", uid: "06"},
-					{trace: "02", root: true, name: "verification", start: at(10), end: at(30)},
+					rootSpan(10, 30, "", endCompleted, stageCompleted),
+					eventSpan(10, 10, "", "01", liveness, "progress"),
+					eventSpan(10, 20, "", "04", liveness, "progress"),
+					eventSpan(20, 20, "", "03", failed, "drop_off"),
+					eventSpan(20, 30, "", "05", passed, "progress"),
+					eventSpan(30, 30, "", "06", stageCompleted, "completed"),
 				},
 				events: map[string]int64{takenAsNew: 5},
 			},
@@ -695,104 +921,150 @@ func TestModel(t *testing.T) {
 			},
 			now: 600,
 			want: exampleResult{
-				reached:  map[stageTracker]int64{{started, ""}: 1},
-				ended:    map[endSeries]int64{{endAbandoned, started, ""}: 1},
-				observed: map[histogramSeries][]float64{{metricTrustScore, endAbandoned}: {0}},
+				reached: map[stageTracker]int64{{started, ""}: 1},
+				passed:  map[stageTracker]int64{{initialized, ""}: 1, {started, ""}: 1},
+				ended:   map[endSeries]int64{{endAbandoned, started, ""}: 1},
+				observed: map[trackedSeries][]float64{
+					valuesOf(metricTrustScore, endAbandoned, ""): {0},
+					valuesOf(metricAttempts, endAbandoned, ""):   {0},
+				},
 				summaries: []seenSummary{{
-					key: v, outcome: endAbandoned, lastStage: started, last: at(0), path: []string{started}, events: 1, scored: true,
+					key: v, outcome: endAbandoned, lastStage: started, start: at(0), last: at(0), path: []string{started}, events: 1, scored: true,
 				}},
 				spans: []seenSpan{
-					{trace: "01", name: started, start: at(0), end: at(0), stage: started, outcome: "progress", uid: "01"},
-					{trace: "01", root: true, name: "verification", start: at(0), end: at(0), failed: true},
+					rootSpan(0, 0, "", endAbandoned, started),
+					eventSpan(0, 0, "", "01", started, "progress"),
 				},
 				events: map[string]int64{takenAsNew: 1, takenAsDuplicate: 1},
 			},
 		},
 		{
-			name: "drop-off, and another verification that goes on",
+			name: "drop-offs, and another verification that goes on",
 			deliveries: []delivery{
 				exampleEvent("01", 0, liveness),
 				exampleEvent("02", 5, failed),
-				exampleEvent("03", 6, liveness, ofVerification("w")),
+				exampleEvent("04", 6, cancelled),
+				exampleEvent("05", 7, failed),
+				exampleEvent("03", 8, liveness, ofVerification("w")),
 			},
-			now: 605,
+			now: 607,
 			want: exampleResult{
-				reached:  map[stageTracker]int64{{liveness, ""}: 2, {failed, ""}: 1},
-				ended:    map[endSeries]int64{{endDropOff, failed, ""}: 1},
-				active:   map[string]int64{liveness: 1},
-				observed: map[histogramSeries][]float64{{metricStageDuration, failed}: {5}},
+				reached: map[stageTracker]int64{{liveness, ""}: 2, {failed, ""}: 1, {cancelled, ""}: 1},
+				passed: map[stageTracker]int64{
+					{initialized, ""}: 1, {started, ""}: 1, {account, ""}: 1, {consent, ""}: 1, {liveness, ""}: 1,
+				},
+				ended:        map[endSeries]int64{{endDropOff, failed, ""}: 1},
+				endedDropped: map[endSeries]int64{{endDropOff, failed, ""}: 1},
+				active:       map[stageTracker]int64{{liveness, ""}: 1},
+				observed: map[trackedSeries][]float64{
+					valuesOf(metricStageDuration, failed, ""):    {5},
+					valuesOf(metricStageDuration, cancelled, ""): {1},
+					valuesOf(metricAttempts, endDropOff, ""):     {1},
+				},
 				summaries: []seenSummary{{
-					key: v, outcome: endDropOff, lastStage: failed, last: at(5),
-					path: []string{liveness, failed}, events: 2, durationSeconds: 5,
+					key: v, outcome: endDropOff, lastStage: failed, start: at(0), last: at(7), attempts: 1,
+					dropOffs: []string{failed, cancelled},
+					path:     []string{liveness, failed, cancelled, failed}, events: 4, durationSeconds: 7,
 				}},
 				spans: []seenSpan{
-					{trace: "01", name: failed, start: at(0), end: at(5), failed: true, stage: failed, outcome: "drop_off", uid: "02"},
-					{trace: "01", name: liveness, start: at(0), end: at(0), stage: liveness, outcome: "progress", uid: "01"},
-					{trace: "01", root: true, name: "verification", start: at(0), end: at(5), failed: true},
+					rootSpan(0, 7, "", endDropOff, failed),
+					eventSpan(0, 0, "", "01", liveness, "progress"),
+					eventSpan(0, 5, "", "02", failed, "drop_off"),
+					eventSpan(5, 6, "", "04", cancelled, "drop_off"),
+					eventSpan(6, 7, "", "05", failed, "drop_off"),
 				},
-				events: map[string]int64{takenAsNew: 3},
+				events: map[string]int64{takenAsNew: 5},
 			},
 		},
 		{
-			name: "straggler",
+			name: "stragglers: they are remembered, and change nothing but reached",
 			deliveries: []delivery{
-				exampleEvent("02", 10, stageCompleted),
-				exampleEvent("01", 5, started, arrivesAt(40), withTracker("late"), withTrustScore(1)),
-				exampleEvent("01", 5, started, arrivesAt(41)), // it is not remembered
+				exampleEvent("01", 10, stageCompleted),
+				exampleEvent("02", 5, collision, arrivesAt(40), withTracker("late"), withTrustScore(1)),
+				exampleEvent("02", 5, collision, arrivesAt(41)),
+				exampleEvent("03", 4, liveness, arrivesAt(42)),
+				exampleEvent("04", 60, liveness), // resumed by one without a tracker
 			},
-			now: 50,
+			now: 90,
 			want: exampleResult{
-				reached:  map[stageTracker]int64{{stageCompleted, ""}: 1, {started, ""}: 1},
-				ended:    map[endSeries]int64{{endCompleted, stageCompleted, ""}: 1},
-				observed: map[histogramSeries][]float64{{metricDuration, ""}: {0}},
-				summaries: []seenSummary{{
-					key: v, outcome: endCompleted, lastStage: stageCompleted, last: at(10), path: []string{stageCompleted}, events: 1,
-				}},
-				spans: []seenSpan{
-					{trace: "02", name: stageCompleted, start: at(10), end: at(10), stage: stageCompleted, outcome: "completed", uid: "02"},
-					{trace: "02", root: true, name: "verification", start: at(10), end: at(10)},
+				reached: map[stageTracker]int64{{stageCompleted, ""}: 1, {collision, ""}: 1, {liveness, ""}: 1},
+				passed: map[stageTracker]int64{
+					{initialized, ""}: 1, {started, ""}: 1, {account, ""}: 1, {consent, ""}: 1, {liveness, ""}: 1,
+					{passed, ""}: 1, {stageCompleted, ""}: 1,
 				},
-				events: map[string]int64{takenAsNew: 1, takenAsStraggler: 2},
-			},
-		},
-		{
-			name: "resumed and ended again",
-			deliveries: []delivery{
-				exampleEvent("01", 0, initialized, withTrustScore(3)),
-				exampleEvent("02", 5, liveness),
-				exampleEvent("03", 1000, "selfie", withTracker("ads")), // 605 was the end
-			},
-			now: 1600,
-			want: exampleResult{
-				reached: map[stageTracker]int64{{initialized, ""}: 1, {liveness, ""}: 1, {"selfie", "ads"}: 1},
-				ended:   map[endSeries]int64{{endAbandoned, liveness, ""}: 1, {endAbandoned, "selfie", "ads"}: 1},
-				resumed: map[endSeries]int64{{endAbandoned, liveness, ""}: 1},
-				observed: map[histogramSeries][]float64{
-					{metricStageDuration, liveness}:  {5},
-					{metricStageDuration, "selfie"}:  {995},
-					{metricTrustScore, endAbandoned}: {3, 3},
+				ended:   map[endSeries]int64{{endCompleted, stageCompleted, ""}: 1, {endCompleted, liveness, ""}: 1},
+				resumed: map[endSeries]int64{{endCompleted, stageCompleted, ""}: 1},
+				observed: map[trackedSeries][]float64{
+					valuesOf(metricDuration, "", ""):            {0},
+					valuesOf(metricStageDuration, liveness, ""): {50},
+					valuesOf(metricAttempts, endCompleted, ""):  {0, 1},
 				},
 				summaries: []seenSummary{
 					{
-						key: v, outcome: endAbandoned, lastStage: liveness, last: at(5), path: []string{initialized, liveness},
-						events: 2, scored: true, trustScore: 3, durationSeconds: 5,
+						key: v, outcome: endCompleted, lastStage: stageCompleted, start: at(10), last: at(10),
+						path: []string{stageCompleted}, events: 1,
 					},
 					{
-						key: v, tracker: "ads", outcome: endAbandoned, lastStage: "selfie", last: at(1000),
-						path: []string{initialized, liveness, "selfie"}, events: 3, resumed: true,
-						scored: true, trustScore: 3, durationSeconds: 1000,
+						key: v, outcome: endCompleted, lastStage: liveness, start: at(10), last: at(60), attempts: 1,
+						path: []string{stageCompleted, liveness}, events: 2, resumed: true, durationSeconds: 50,
 					},
 				},
 				spans: []seenSpan{
-					{trace: "01", name: liveness, start: at(0), end: at(5), stage: liveness, outcome: "progress", uid: "02"},
-					{trace: "01", name: liveness, start: at(0), end: at(5), stage: liveness, outcome: "progress", uid: "02"},
-					{trace: "01", name: "selfie", start: at(5), end: at(1000), stage: "selfie", outcome: "unknown", uid: "03"},
-					{trace: "01", name: initialized, start: at(0), end: at(0), stage: initialized, outcome: "progress", uid: "01"},
-					{trace: "01", name: initialized, start: at(0), end: at(0), stage: initialized, outcome: "progress", uid: "01"},
-					{trace: "01", root: true, name: "verification", start: at(0), end: at(5), failed: true},
-					{trace: "01", root: true, name: "verification", start: at(0), end: at(1000), failed: true},
+					rootSpan(10, 10, "", endCompleted, stageCompleted),
+					eventSpan(10, 10, "", "01", stageCompleted, "completed"),
+					resumedSpan(60, 60, "", endCompleted, liveness),
+					under(spanResumed, eventSpan(60, 60, "", "04", liveness, "progress")),
 				},
-				events: map[string]int64{takenAsNew: 3},
+				events: map[string]int64{takenAsNew: 2, takenAsStraggler: 2, takenAsDuplicate: 1},
+			},
+		},
+		{
+			name: "resumed after a drop-off and ended again: passed is only what is new, by the tracker that is known by then",
+			deliveries: []delivery{
+				exampleEvent("01", 0, initialized, withTrustScore(3)),
+				exampleEvent("02", 5, failed),
+				exampleEvent("03", 1000, liveness, withTracker("ads")), // 605 was the end
+				exampleEvent("04", 1010, "selfie"),
+			},
+			now: 1610,
+			want: exampleResult{
+				reached: map[stageTracker]int64{{initialized, ""}: 1, {failed, ""}: 1, {liveness, "ads"}: 1, {"selfie", "ads"}: 1},
+				passed: map[stageTracker]int64{
+					{initialized, ""}: 1, {started, "ads"}: 1, {account, "ads"}: 1, {consent, "ads"}: 1, {liveness, "ads"}: 1,
+				},
+				ended:          map[endSeries]int64{{endDropOff, failed, ""}: 1, {endAbandoned, "selfie", "ads"}: 1},
+				endedDropped:   map[endSeries]int64{{endDropOff, failed, ""}: 1, {endAbandoned, "selfie", "ads"}: 1},
+				resumed:        map[endSeries]int64{{endDropOff, failed, ""}: 1},
+				resumedDropped: map[endSeries]int64{{endDropOff, failed, ""}: 1},
+				observed: map[trackedSeries][]float64{
+					valuesOf(metricStageDuration, failed, ""):       {5},
+					valuesOf(metricStageDuration, liveness, "ads"):  {995},
+					valuesOf(metricStageDuration, "selfie", "ads"):  {10},
+					valuesOf(metricTrustScore, endDropOff, ""):      {3},
+					valuesOf(metricTrustScore, endAbandoned, "ads"): {3},
+					valuesOf(metricAttempts, endDropOff, ""):        {0},
+					valuesOf(metricAttempts, endAbandoned, "ads"):   {1},
+				},
+				summaries: []seenSummary{
+					{
+						key: v, outcome: endDropOff, lastStage: failed, start: at(0), last: at(5), dropOffs: []string{failed},
+						path: []string{initialized, failed}, events: 2, scored: true, trustScore: 3, durationSeconds: 5,
+					},
+					{
+						key: v, tracker: "ads", outcome: endAbandoned, lastStage: "selfie", start: at(0), last: at(1010),
+						attempts: 1, dropOffs: []string{failed}, path: []string{initialized, failed, liveness, "selfie"},
+						events: 4, resumed: true, scored: true, trustScore: 3, durationSeconds: 1010,
+					},
+				},
+				spans: []seenSpan{
+					rootSpan(0, 5, "", endDropOff, failed),
+					eventSpan(0, 0, "", "01", initialized, "progress"),
+					eventSpan(0, 5, "", "02", failed, "drop_off"),
+					resumedSpan(1000, 1010, "ads", endAbandoned, "selfie"),
+					under(spanResumed, eventSpan(1000, 1000, "ads", "03", liveness, "progress")),
+					under(spanResumed, eventSpan(1000, 1010, "ads", "04", "selfie", "unknown")),
+				},
+				events: map[string]int64{takenAsNew: 4},
 			},
 		},
 		{
@@ -804,65 +1076,79 @@ func TestModel(t *testing.T) {
 			now: 730,
 			want: exampleResult{
 				reached: map[stageTracker]int64{{liveness, ""}: 1, {stageCompleted, ""}: 1},
+				passed: map[stageTracker]int64{
+					{initialized, ""}: 1, {started, ""}: 1, {account, ""}: 1, {consent, ""}: 1, {liveness, ""}: 1,
+					{passed, ""}: 1, {stageCompleted, ""}: 1,
+				},
 				ended:   map[endSeries]int64{{endAbandoned, liveness, ""}: 1, {endCompleted, liveness, ""}: 1},
 				resumed: map[endSeries]int64{{endAbandoned, liveness, ""}: 1},
-				observed: map[histogramSeries][]float64{
-					{metricDuration, ""}:            {0},
-					{metricStageDuration, liveness}: {10}, // it had none at the first end
+				observed: map[trackedSeries][]float64{
+					valuesOf(metricDuration, "", ""):            {0},
+					valuesOf(metricStageDuration, liveness, ""): {10}, // it had none at the first end
+					valuesOf(metricAttempts, endAbandoned, ""):  {1},
+					valuesOf(metricAttempts, endCompleted, ""):  {1},
 				},
 				summaries: []seenSummary{
-					{key: v, outcome: endAbandoned, lastStage: liveness, last: at(20), path: []string{liveness}, events: 1},
 					{
-						key: v, outcome: endCompleted, lastStage: liveness, last: at(20),
+						key: v, outcome: endAbandoned, lastStage: liveness, start: at(20), last: at(20), attempts: 1,
+						path: []string{liveness}, events: 1,
+					},
+					{
+						key: v, outcome: endCompleted, lastStage: liveness, start: at(10), last: at(20), attempts: 1,
 						path: []string{stageCompleted, liveness}, events: 2, resumed: true, durationSeconds: 10,
 					},
 				},
 				spans: []seenSpan{
-					{trace: "01", name: liveness, start: at(10), end: at(20), stage: liveness, outcome: "progress", uid: "02"},
-					{trace: "01", name: liveness, start: at(20), end: at(20), stage: liveness, outcome: "progress", uid: "02"},
-					{trace: "01", name: stageCompleted, start: at(10), end: at(10), stage: stageCompleted, outcome: "completed", uid: "01"},
-					{trace: "01", root: true, name: "verification", start: at(10), end: at(20)},
-					{trace: "01", root: true, name: "verification", start: at(20), end: at(20), failed: true},
+					rootSpan(20, 20, "", endAbandoned, liveness),
+					eventSpan(20, 20, "", "02", liveness, "progress"),
+					resumedSpan(10, 10, "", endCompleted, liveness),
+					under(spanResumed, eventSpan(10, 10, "", "01", stageCompleted, "completed")),
 				},
 				events: map[string]int64{takenAsNew: 2},
 			},
 		},
 		{
-			name: "one that is completed goes on, and its durations are not given again",
+			name: "one that is completed goes on, and its durations are not given again; an event since may be earlier than one before",
 			deliveries: []delivery{
 				exampleEvent("01", 0, started),
 				exampleEvent("02", 10, stageCompleted),
 				exampleEvent("03", 60, started), // 40 was the end
+				exampleEvent("04", 5, consent, arrivesAt(61)),
 			},
 			now: 90,
 			want: exampleResult{
-				reached: map[stageTracker]int64{{started, ""}: 1, {stageCompleted, ""}: 1},
+				reached: map[stageTracker]int64{{started, ""}: 1, {stageCompleted, ""}: 1, {consent, ""}: 1},
+				passed: map[stageTracker]int64{
+					{initialized, ""}: 1, {started, ""}: 1, {account, ""}: 1, {consent, ""}: 1, {liveness, ""}: 1,
+					{passed, ""}: 1, {stageCompleted, ""}: 1,
+				},
 				ended:   map[endSeries]int64{{endCompleted, stageCompleted, ""}: 1, {endCompleted, started, ""}: 1},
 				resumed: map[endSeries]int64{{endCompleted, stageCompleted, ""}: 1},
-				observed: map[histogramSeries][]float64{
-					{metricDuration, ""}:                  {10},
-					{metricStageDuration, stageCompleted}: {10},
+				observed: map[trackedSeries][]float64{
+					valuesOf(metricDuration, "", ""):                  {10},
+					valuesOf(metricStageDuration, stageCompleted, ""): {10},
+					valuesOf(metricStageDuration, consent, ""):        {5},
+					valuesOf(metricAttempts, endCompleted, ""):        {0, 0},
 				},
 				summaries: []seenSummary{
 					{
-						key: v, outcome: endCompleted, lastStage: started, last: at(60),
-						path: []string{started, stageCompleted, started}, events: 3, resumed: true, durationSeconds: 60,
+						key: v, outcome: endCompleted, lastStage: started, start: at(0), last: at(60),
+						path: []string{started, consent, stageCompleted, started}, events: 4, resumed: true, durationSeconds: 60,
 					},
 					{
-						key: v, outcome: endCompleted, lastStage: stageCompleted, last: at(10),
+						key: v, outcome: endCompleted, lastStage: stageCompleted, start: at(0), last: at(10),
 						path: []string{started, stageCompleted}, events: 2, durationSeconds: 10,
 					},
 				},
 				spans: []seenSpan{
-					{trace: "01", name: stageCompleted, start: at(0), end: at(10), stage: stageCompleted, outcome: "completed", uid: "02"},
-					{trace: "01", name: stageCompleted, start: at(0), end: at(10), stage: stageCompleted, outcome: "completed", uid: "02"},
-					{trace: "01", name: started, start: at(0), end: at(0), stage: started, outcome: "progress", uid: "01"},
-					{trace: "01", name: started, start: at(0), end: at(0), stage: started, outcome: "progress", uid: "01"},
-					{trace: "01", name: started, start: at(10), end: at(60), stage: started, outcome: "progress", uid: "03"},
-					{trace: "01", root: true, name: "verification", start: at(0), end: at(10)},
-					{trace: "01", root: true, name: "verification", start: at(0), end: at(60)},
+					rootSpan(0, 10, "", endCompleted, stageCompleted),
+					eventSpan(0, 0, "", "01", started, "progress"),
+					eventSpan(0, 10, "", "02", stageCompleted, "completed"),
+					resumedSpan(5, 60, "", endCompleted, started),
+					under(spanResumed, eventSpan(5, 5, "", "04", consent, "progress")), // not before its parent
+					under(spanResumed, eventSpan(10, 60, "", "03", started, "progress")),
 				},
-				events: map[string]int64{takenAsNew: 3},
+				events: map[string]int64{takenAsNew: 4},
 			},
 		},
 		{
@@ -880,27 +1166,80 @@ func TestModel(t *testing.T) {
 			},
 			now: 3600,
 			want: exampleResult{
-				reached:  map[stageTracker]int64{{liveness, ""}: 1, {failed, ""}: 2},
-				ended:    map[endSeries]int64{{endDropOff, failed, ""}: 1},
-				active:   map[string]int64{failed: 1},
-				observed: map[histogramSeries][]float64{{metricStageDuration, failed}: {500}},
+				reached: map[stageTracker]int64{{liveness, ""}: 1, {failed, ""}: 2},
+				passed: map[stageTracker]int64{
+					{initialized, ""}: 1, {started, ""}: 1, {account, ""}: 1, {consent, ""}: 1, {liveness, ""}: 1,
+				},
+				ended:        map[endSeries]int64{{endDropOff, failed, ""}: 1},
+				endedDropped: map[endSeries]int64{{endDropOff, failed, ""}: 1},
+				active:       map[stageTracker]int64{{failed, ""}: 1},
+				observed: map[trackedSeries][]float64{
+					valuesOf(metricStageDuration, failed, ""): {500},
+					valuesOf(metricAttempts, endDropOff, ""):  {7},
+				},
 				summaries: []seenSummary{{
-					key: v, outcome: endDropOff, lastStage: failed, last: at(3500),
-					path:   []string{liveness, liveness, liveness, liveness, liveness, liveness, liveness, failed},
-					events: 8, durationSeconds: 3500,
+					key: v, outcome: endDropOff, lastStage: failed, start: at(0), last: at(3500), attempts: 7,
+					dropOffs: []string{failed},
+					path:     []string{liveness, liveness, liveness, liveness, liveness, liveness, liveness, failed},
+					events:   8, durationSeconds: 3500,
 				}},
 				spans: []seenSpan{
-					{trace: "01", name: failed, start: at(3000), end: at(3500), failed: true, stage: failed, outcome: "drop_off", uid: "08"},
-					{trace: "01", name: liveness, start: at(0), end: at(0), stage: liveness, outcome: "progress", uid: "01"},
-					{trace: "01", name: liveness, start: at(0), end: at(500), stage: liveness, outcome: "progress", uid: "02"},
-					{trace: "01", name: liveness, start: at(500), end: at(1000), stage: liveness, outcome: "progress", uid: "03"},
-					{trace: "01", name: liveness, start: at(1000), end: at(1500), stage: liveness, outcome: "progress", uid: "04"},
-					{trace: "01", name: liveness, start: at(1500), end: at(2000), stage: liveness, outcome: "progress", uid: "05"},
-					{trace: "01", name: liveness, start: at(2000), end: at(2500), stage: liveness, outcome: "progress", uid: "06"},
-					{trace: "01", name: liveness, start: at(2500), end: at(3000), stage: liveness, outcome: "progress", uid: "07"},
-					{trace: "01", root: true, name: "verification", start: at(0), end: at(3500), failed: true},
+					rootSpan(0, 3500, "", endDropOff, failed),
+					eventSpan(0, 0, "", "01", liveness, "progress"),
+					eventSpan(0, 500, "", "02", liveness, "progress"),
+					eventSpan(500, 1000, "", "03", liveness, "progress"),
+					eventSpan(1000, 1500, "", "04", liveness, "progress"),
+					eventSpan(1500, 2000, "", "05", liveness, "progress"),
+					eventSpan(2000, 2500, "", "06", liveness, "progress"),
+					eventSpan(2500, 3000, "", "07", liveness, "progress"),
+					eventSpan(3000, 3500, "", "08", failed, "drop_off"),
 				},
 				events: map[string]int64{takenAsNew: 9},
+			},
+		},
+		{
+			name: "initialized again, counted once a key; not by a duplicate, nor by another event of the same time",
+			deliveries: []delivery{
+				exampleEvent("01", 0, initialized),
+				exampleEvent("01", 0, initialized, arrivesAt(1)),
+				exampleEvent("02", 5, initialized),
+				exampleEvent("03", 6, initialized),
+				exampleEvent("04", 7, initialized, ofVerification("w")),
+				exampleEvent("05", 7, initialized, ofVerification("w")),
+			},
+			now: 10,
+			want: exampleResult{
+				reached:       map[stageTracker]int64{{initialized, ""}: 2},
+				active:        map[stageTracker]int64{{initialized, ""}: 2},
+				events:        map[string]int64{takenAsNew: 5, takenAsDuplicate: 1},
+				reinitialized: 1,
+			},
+		},
+		{
+			name: "nothing of the happy path",
+			deliveries: []delivery{
+				exampleEvent("01", 0, "selfie"),
+				exampleEvent("02", 5, collision),
+			},
+			now: 605,
+			want: exampleResult{
+				reached:      map[stageTracker]int64{{"selfie", ""}: 1, {collision, ""}: 1},
+				ended:        map[endSeries]int64{{endDropOff, collision, ""}: 1},
+				endedDropped: map[endSeries]int64{{endDropOff, collision, ""}: 1},
+				observed: map[trackedSeries][]float64{
+					valuesOf(metricStageDuration, collision, ""): {5},
+					valuesOf(metricAttempts, endDropOff, ""):     {0},
+				},
+				summaries: []seenSummary{{
+					key: v, outcome: endDropOff, lastStage: collision, start: at(0), last: at(5), dropOffs: []string{collision},
+					path: []string{"selfie", collision}, events: 2, durationSeconds: 5,
+				}},
+				spans: []seenSpan{
+					rootSpan(0, 5, "", endDropOff, collision),
+					eventSpan(0, 0, "", "01", "selfie", "unknown"),
+					eventSpan(0, 5, "", "02", collision, "drop_off"),
+				},
+				events: map[string]int64{takenAsNew: 2},
 			},
 		},
 	}
@@ -908,11 +1247,15 @@ func TestModel(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			got := expect(exampleRules, tt.deliveries, secondsAfterNoon(tt.now))
 			assertSameMap(t, "reached", tt.want.reached, got.reached)
+			assertSameMap(t, "passed", tt.want.passed, got.passed)
 			assertSameMap(t, "ended", tt.want.ended, got.ended)
 			assertSameMap(t, "resumed", tt.want.resumed, got.resumed)
-			assertSameMap(t, "active", tt.want.active, got.active)
-			assertSameMap(t, "observed", tt.want.observed, got.observed)
+			assertSameMap(t, "ended after a drop-off", tt.want.endedDropped, got.endedAfterDropOff)
+			assertSameMap(t, "resumed after a drop-off", tt.want.resumedDropped, got.resumedAfterDropOff)
+			assertSameMap(t, "active", tt.want.active, got.activeTracked)
+			assertSameMap(t, "observed", tt.want.observed, got.tracked)
 			assertSameMap(t, "events", tt.want.events, got.events)
+			assert.Equal(t, tt.want.reinitialized, got.reinitialized, "reinitialized")
 			assert.ElementsMatch(t, tt.want.summaries, got.summaries)
 			assert.ElementsMatch(t, tt.want.spans, got.spans)
 		})

@@ -38,25 +38,29 @@ type savedState struct {
 
 const stateKey = "state"
 
-func chunkKey(chunk int) string {
+func chunkKey(part funnel.Part, chunk int) string {
+	if part == funnel.Statistics {
+		return "statistics/" + strconv.Itoa(chunk)
+	}
 	return "verifications/" + strconv.Itoa(chunk)
 }
 
-func chunkKeys(chunks int) []string {
-	keys := make([]string, chunks)
-	for chunk := range keys {
-		keys[chunk] = chunkKey(chunk)
+// discard has the next save delete the chunks that a header names.
+func discard(store *state.Store, h *funnel.Header) {
+	for chunk := range h.Chunks {
+		store.Discard(chunkKey(funnel.Verifications, chunk))
 	}
-	return keys
+	if h.Statistics != nil {
+		for chunk := range h.Statistics.Chunks {
+			store.Discard(chunkKey(funnel.Statistics, chunk))
+		}
+	}
 }
 
 // restore goes on where the connector ended that used the same storage. Corrupt state is reported, and the connector
 // starts with an empty one.
 func (c *funnelConnector) restore(ctx context.Context, host component.Host) error {
-	id, err := instance.ID(c.settings.ID.String())
-	if err != nil {
-		return err
-	}
+	id := instance.InCollector(c.settings.Resource, c.settings.ID)
 	c.reset(id)
 	store, err := state.Open(ctx, state.Settings{
 		Host: host, Logger: c.settings.Logger, Kind: component.KindConnector, ID: c.settings.ID, Extension: c.cfg.Storage,
@@ -78,7 +82,9 @@ func (c *funnelConnector) reset(instanceID string) {
 	c.metrics = c.newMetrics(c.resource)
 	c.funnel = funnel.NewFunnel(funnel.Settings{
 		AbandonAfter: c.cfg.AbandonAfter, Settle: c.cfg.Settle, Window: c.cfg.Window, MaxVerifications: c.cfg.MaxVerifications,
-	}, c)
+		ActiveByTracker: c.metrics.activeByTracker,
+		Statistics:      c.cfg.statistics(),
+	}, c, c.now())
 }
 
 func (c *funnelConnector) load(ctx context.Context, store *state.Store) error {
@@ -90,28 +96,33 @@ func (c *funnelConnector) load(ctx context.Context, store *state.Store) error {
 	if err = json.Unmarshal(value, &saved); err != nil {
 		return fmt.Errorf("%q: %w", stateKey, err)
 	}
-	chunks := chunkKeys(saved.Funnel.Chunks)
 	c.reset(saved.InstanceID)
-	err = c.metrics.Restore(&saved.Counters)
+	if err := c.loadParts(ctx, store, &saved); err != nil {
+		discard(store, &saved.Funnel)
+		return err
+	}
+	return nil
+}
+
+func (c *funnelConnector) loadParts(ctx context.Context, store *state.Store, saved *savedState) error {
+	err := c.metrics.Restore(&saved.Counters)
 	switch {
 	case errors.Is(err, counters.ErrOtherSettings):
 		c.settings.Logger.Info("Some metrics begin anew", zap.Error(err))
 	case err != nil:
-		store.Discard(chunks...)
 		return err
 	}
 	if !slices.Equal(saved.Key, c.cfg.Key) {
-		c.settings.Logger.Info("The key has changed: the verifications that were followed are forgotten")
-		store.Discard(chunks...)
+		c.settings.Logger.Info("The key has changed: the verifications that were followed are forgotten, and statistics begin anew")
+		discard(store, &saved.Funnel)
 		return nil
 	}
-	err = c.funnel.Restore(&saved.Funnel, func(chunk int) ([]byte, error) {
-		return store.Get(ctx, chunkKey(chunk))
-	}, c.now())
-	if err != nil {
-		store.Discard(chunks...)
+	if c.cfg.statistics() == nil && saved.Funnel.Statistics != nil {
+		discard(store, &funnel.Header{Statistics: saved.Funnel.Statistics})
 	}
-	return err
+	return c.funnel.Restore(&saved.Funnel, func(part funnel.Part, chunk int) ([]byte, error) {
+		return store.Get(ctx, chunkKey(part, chunk))
+	}, c.now())
 }
 
 // save stores the state as it is during an export. The counters are looked at first: what comes meanwhile is then in the
@@ -121,22 +132,15 @@ func (c *funnelConnector) save(ctx context.Context, export *counters.Export) err
 		return nil
 	}
 	saved := savedState{InstanceID: c.state.instanceID, Key: c.cfg.Key, Counters: export.State()}
-	changed, header := c.funnel.Changed()
-	saved.Funnel = header
-	written := make(map[string][]byte, len(changed)+1)
-	for _, chunk := range changed {
-		written[chunkKey(chunk)] = c.funnel.Encode(chunk)
-	}
-	value, err := json.Marshal(saved)
-	if err != nil {
-		return err
-	}
-	written[stateKey] = value
-	if err := c.state.store.Write(ctx, written, nil); err != nil {
-		c.funnel.NotWritten(changed)
-		return err
-	}
-	return nil
+	written := map[string][]byte{}
+	add := func(part funnel.Part, chunk int, data []byte) { written[chunkKey(part, chunk)] = data }
+	return c.funnel.Save(add, func(h funnel.Header) (err error) {
+		saved.Funnel = h
+		if written[stateKey], err = json.Marshal(saved); err != nil {
+			return err
+		}
+		return c.state.store.Write(ctx, written, nil)
+	})
 }
 
 func (c *funnelConnector) closeStorage(ctx context.Context) error {

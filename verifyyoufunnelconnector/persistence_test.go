@@ -21,6 +21,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/zap"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/funnel"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/instance"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/state/statetest"
 	"github.com/otel-verifyyou/verifyyoureceiver/verifyyoufunnelconnector/internal/metadata"
 )
@@ -55,6 +57,22 @@ func TestInstanceIDIsKept(t *testing.T) {
 		assert.Equal(t, map[string]any{"service.name": "verifyyou", "service.instance.id": "another host's"}, resource)
 	}
 	assert.NotEqual(t, "another host's", connect(t).outputs[0].state.instanceID)
+}
+
+// TestInstanceIDWithoutStorage is not that of another process with the same configuration on the same host, nor of the
+// same connector in its life before.
+func TestInstanceIDWithoutStorage(t *testing.T) {
+	id := func(a *adapter) any { return a.resources()[0]["service.instance.id"] }
+	one, two := connect(t), connect(t)
+	assert.NotEqual(t, id(one), id(two))
+	collector := pcommon.NewResource()
+	collector.Attributes().PutStr("service.instance.id", one.process)
+	assert.Equal(t, instance.InCollector(collector, ownID), id(one))
+	before := id(one)
+	one.restart(after(1), after(2))
+	one.metrics = nil
+	one.flushAt(3)
+	assert.NotEqual(t, before, id(one))
 }
 
 // TestKill starts on what a disk had when the process was killed: no series goes on below what was exported, and what
@@ -178,7 +196,7 @@ func histogramsOf(all []exported) map[string][]bucketed {
 
 // TestUnusableState starts with an empty state, says so, and replaces what is stored.
 func TestUnusableState(t *testing.T) {
-	chunk := chunkKey(0)
+	chunk := chunkKey(funnel.Verifications, 0)
 	for name, damage := range map[string]func(map[string][]byte){
 		"damaged state":   func(v map[string][]byte) { v[stateKey][len(v[stateKey])-1] ^= 1 },
 		"damaged chunk":   func(v map[string][]byte) { v[chunk][len(v[chunk])-1] ^= 1 },
@@ -260,22 +278,24 @@ func TestNobodyIsLeft(t *testing.T) {
 	again.isAsNew(26 * hour)
 }
 
+// TestKeyChanges from what was once the default to what it is now.
 func TestKeyChanges(t *testing.T) {
-	a := connect(t, storing, cumulative)
+	a := connect(t, storing, cumulative, withKey(keyVerification)).keyedBy(keyVerification)
 	a.take(1, eventAt(0, "ver_1", "verification_started"))
 	a.flushAt(1)
 	a.flushAt(2)
-	again := connectTo(t, a.disk.Copied(), storing, cumulative, withKey(keyVerification, keyExternal)).keyedBy(keyVerification, keyExternal)
+	again := connectTo(t, a.disk.Copied(), storing, cumulative)
 	assert.Empty(t, again.host.reported)
+	assert.Equal(t, 1, again.logged.FilterMessageSnippet("key has changed").Len())
 	assert.Zero(t, again.outputs[0].funnel.Len())
-	assert.NotContains(t, again.disk.Copied().Values, chunkKey(0), "what is followed no more is not stored for ever")
+	assert.NotContains(t, again.disk.Copied().Values, chunkKey(funnel.Verifications, 0), "what is followed no more is not stored for ever")
 	again.take(3, eventAt(0, "ver_1", "verification_started"))
 	again.flushAt(3)
 	got := again.results()
 	assert.Equal(t, map[string]int64{takenAsNew: 1}, withoutZeros(got.events))
 	assert.EqualValues(t, 2, got.reached[stageTracker{"verification_started", ""}], "the counter goes on")
 
-	third := connectTo(t, again.disk.Copied(), storing, cumulative, withKey(keyVerification, keyExternal)).keyedBy(keyVerification, keyExternal)
+	third := connectTo(t, again.disk.Copied(), storing, cumulative)
 	third.take(4, eventAt(0, "ver_1", "verification_started"))
 	assert.Equal(t, map[string]int64{takenAsDuplicate: 1}, withoutZeros(third.results().events))
 }

@@ -34,7 +34,8 @@ type harnessOptions struct {
 }
 
 // harness is a running connector, handled as the Collector does: one instance for each output, each of which is given
-// every record. Whoever makes it stops it when the test is over. Times that it is given never go back.
+// every record. Whoever makes it stops it when the test is over. Its clock shows the times that it is given; on the way
+// from one to the next the connector looks at it as often as it does while it runs.
 type harness interface {
 	// consume hands over records with the clock at the given time; it fails the test if they are not taken.
 	consume(at time.Time, logs plog.Logs)
@@ -42,6 +43,10 @@ type harness interface {
 	flush(at time.Time, last bool)
 	// refuse makes the consumers of these signals, and only these, refuse what comes (not for good) until called again.
 	refuse(signals ...pipeline.Signal)
+	// pause lets time pass in which the connector does not run.
+	pause(d time.Duration)
+	// setClock sets the wall clock forward, or back.
+	setClock(d time.Duration)
 	// restart is an orderly Shutdown, with the clock at the first time, and a start with the same storage at the second.
 	restart(stopped, started time.Time)
 	// results is what was taken until now of what was sent.
@@ -123,8 +128,11 @@ func (r *run) sameAsModel() {
 	r.t.Helper()
 	want, got := r.expected(), r.results()
 	assert.Empty(r.t, difference(r.comparable(want.as(got)), r.comparable(got)), "(-model +connector)")
-	if want.forgot == 0 {
+	if want.forgot == 0 { // one that begins anew may have the same ids
 		checkUIDsOfSummaries(r.t, got.summaries)
+		if sendsAll {
+			assert.Empty(r.t, got.repeated, "spans with ids that others have")
+		}
 	}
 }
 
@@ -139,11 +147,13 @@ func (r *run) sameAsModelAtOnce(truthBefore *expectation) {
 	want, got := r.expected(), r.results()
 	wantAtOnce, gotAtOnce := r.comparable(want.as(got)), r.comparable(got)
 	for _, of := range []*results{&wantAtOnce, &gotAtOnce} {
-		of.reached, of.ended, of.resumed, of.histograms = nil, nil, nil, nil
+		of.reached, of.passed, of.ended, of.resumed, of.histograms, of.trackedHistograms = nil, nil, nil, nil, nil, nil
+		of.endedAfterDropOff, of.resumedAfterDropOff = nil, nil
 	}
 	assert.Empty(r.t, difference(wantAtOnce, gotAtOnce), "(-model +connector)")
 	if r.has(pipeline.SignalMetrics) {
 		checkBetween(r.t, truthBefore.reached, got.reached, want.reached)
+		checkBetween(r.t, notYet(truthBefore.results).passed, notYet(got).passed, want.passed)
 		checkBetween(r.t, truthBefore.ended, got.ended, want.ended)
 		checkBetween(r.t, truthBefore.resumed, got.resumed, want.resumed)
 		checkBetween(r.t, truthBefore.counts(), got.counts(), want.counts())
@@ -164,7 +174,9 @@ func checkBetween[K comparable](t testingT, low, got, high map[K]int64) {
 func (e *expectation) counts() map[histogramSeries]int64 {
 	counts := map[histogramSeries]int64{}
 	for series, values := range e.observed {
-		counts[series] = int64(len(values))
+		if sendsAll || series.metric != metricAttempts {
+			counts[series] = int64(len(values))
+		}
 	}
 	return counts
 }
@@ -184,19 +196,23 @@ func (e *expectation) as(got results) results {
 	for series, values := range e.observed {
 		want.histograms[series] = distributionOf(values, got.histograms[series].bounds)
 	}
+	want.trackedHistograms = map[trackedSeries]distribution{}
+	for series, values := range e.tracked {
+		want.trackedHistograms[series] = distributionOf(values, got.trackedHistograms[series].bounds)
+	}
 	return want
 }
 
 // comparable leaves what is connected and what a model can know, and drops what is zero.
 func (r *run) comparable(of results) results {
-	of.ids = nil
+	of.ids, of.repeated = nil, nil
 	of.summaries = slices.Clone(of.summaries)
 	for i := range of.summaries {
 		of.summaries[i].uid = ""
 	}
 	sortSummaries(of.summaries)
 	if !r.has(pipeline.SignalMetrics) {
-		of.reached, of.ended, of.resumed, of.active, of.histograms = nil, nil, nil, nil, nil
+		of = results{summaries: of.summaries, spans: of.spans, events: of.events}
 	}
 	if !r.has(pipeline.SignalTraces) {
 		of.spans = nil
@@ -204,14 +220,38 @@ func (r *run) comparable(of results) results {
 	if !r.has(pipeline.SignalLogs) {
 		of.summaries = nil
 	}
-	return nonZero(of)
+	return notYet(nonZero(of))
+}
+
+// sendsAll says that the connector sends all that the model knows, and that notYet can go.
+const sendsAll = true
+
+// notYet leaves out what the connector does not send yet.
+func notYet(of results) results {
+	if sendsAll {
+		return of
+	}
+	of.passed, of.activeTracked, of.trackedHistograms, of.spans, of.reinitialized = nil, nil, nil, nil, 0
+	of.endedAfterDropOff, of.resumedAfterDropOff = nil, nil
+	of.histograms = maps.Clone(of.histograms)
+	maps.DeleteFunc(of.histograms, func(s histogramSeries, _ distribution) bool { return s.metric == metricAttempts })
+	of.summaries = slices.Clone(of.summaries)
+	for i := range of.summaries {
+		of.summaries[i].start, of.summaries[i].attempts, of.summaries[i].dropOffs = time.Time{}, 0, nil
+	}
+	sortSummaries(of.summaries)
+	return of
 }
 
 func nonZero(of results) results {
 	of.reached, of.ended, of.resumed = withoutZeros(of.reached), withoutZeros(of.ended), withoutZeros(of.resumed)
-	of.active, of.events = withoutZeros(of.active), withoutZeros(of.events)
+	of.passed = withoutZeros(of.passed)
+	of.endedAfterDropOff, of.resumedAfterDropOff = withoutZeros(of.endedAfterDropOff), withoutZeros(of.resumedAfterDropOff)
+	of.active, of.activeTracked, of.events = withoutZeros(of.active), withoutZeros(of.activeTracked), withoutZeros(of.events)
 	of.histograms = maps.Clone(of.histograms)
 	maps.DeleteFunc(of.histograms, func(_ histogramSeries, d distribution) bool { return d.count == 0 })
+	of.trackedHistograms = maps.Clone(of.trackedHistograms)
+	maps.DeleteFunc(of.trackedHistograms, func(_ trackedSeries, d distribution) bool { return d.count == 0 })
 	return of
 }
 
@@ -224,7 +264,7 @@ func withoutZeros[K comparable](counts map[K]int64) map[K]int64 {
 // difference of two results in words, empty where there is none. Sums of floating point numbers depend on their order.
 func difference(want, got results) string {
 	return gocmp.Diff(want, got,
-		gocmp.AllowUnexported(results{}, stageTracker{}, endSeries{}, histogramSeries{}, distribution{}, seenSummary{}, seenSpan{}),
+		gocmp.AllowUnexported(results{}, stageTracker{}, endSeries{}, histogramSeries{}, trackedSeries{}, distribution{}, seenSummary{}, seenSpan{}),
 		cmpopts.EquateApprox(1e-9, 0), cmpopts.EquateEmpty())
 }
 
@@ -491,4 +531,32 @@ func playOn(r *run, steps []step, after, shift time.Duration) {
 		r.play(s, shift)
 	}
 	r.finish(after, shift)
+}
+
+// The silence of a process that is paused, for however long, is no more than 10 s, and what is done to the wall clock is
+// no silence at all.
+func TestPausesAndClockSteps(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		options := drawOptions(t)
+		r := newRun(t, options)
+		var late, shift time.Duration // of the clock by which the connector runs, and of the wall clock beside it
+		for _, s := range drawSteps(t, options.funnelRules, true) {
+			switch rapid.IntRange(0, 9).Draw(t, "trouble") {
+			case 7: // right after a look, which delivering and flushing are
+				pause := pick(t, "pause", time.Second, 10*time.Second, 11*time.Second, time.Hour, 25*time.Hour)
+				r.pause(pause)
+				ran := min(pause, 10*time.Second)
+				late, shift = late+ran, shift+pause-ran
+				r.clock = r.clock.Add(ran)
+			case 8, 9:
+				by := pick(t, "clock set by", time.Second, -time.Second, time.Hour, -time.Hour, 25*time.Hour, -25*time.Hour)
+				r.setClock(by)
+				shift += by
+			}
+			s.at = s.at.Add(late)
+			r.play(s, shift)
+		}
+		r.finish(drawLastGap(t, options.funnelRules), shift)
+		r.sameAsModel()
+	})
 }

@@ -5,7 +5,10 @@ package verifyyoufunnelconnector
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -21,6 +24,7 @@ import (
 
 const (
 	metricReached = "verifyyou.verification.reached"
+	metricPassed  = "verifyyou.verification.passed"
 	metricEnded   = "verifyyou.verification.ended"
 	metricResumed = "verifyyou.verification.resumed"
 	metricActive  = "verifyyou.verification.active"
@@ -29,18 +33,23 @@ const (
 	attrTracker = "verifyyou.external_tracker"
 	attrUID     = "log.record.uid"
 
+	attrDroppedOff = "verifyyou.verification.dropped_off"
+	afterDropOff   = " after a drop-off"
+
 	summaryEventName = "verifyyou.verification.summary"
 )
 
 // attributesOf are the attributes that each metric may have.
 var attributesOf = map[string][]string{
 	metricReached:       {attrStage, attrTracker},
+	metricPassed:        {attrStage, attrTracker},
 	metricEnded:         {semconv.AttrVerificationOutcome, semconv.AttrVerificationLastStage, attrTracker},
 	metricResumed:       {semconv.AttrVerificationOutcome, semconv.AttrVerificationLastStage, attrTracker},
-	metricActive:        {semconv.AttrVerificationLastStage},
+	metricActive:        {semconv.AttrVerificationLastStage, attrTracker},
 	metricDuration:      {attrTracker},
-	metricStageDuration: {attrStage},
-	metricTrustScore:    {semconv.AttrVerificationOutcome},
+	metricStageDuration: {attrStage, attrTracker},
+	metricTrustScore:    {semconv.AttrVerificationOutcome, attrTracker},
+	metricAttempts:      {semconv.AttrVerificationOutcome, attrTracker},
 }
 
 // exported is one call of the next consumer of metrics.
@@ -49,7 +58,8 @@ type exported struct {
 	refused bool
 }
 
-// seenSeries names a series: a metric and the values of the attributes that it may have, in the order of attributesOf.
+// seenSeries names a series: a metric and the values of the attributes that it may have, in the order of attributesOf;
+// that it ended after a drop-off stands behind the outcome.
 type seenSeries struct {
 	metric     string
 	attributes [3]string
@@ -123,6 +133,13 @@ func seriesOf(t testingT, metric string, attributes pcommon.Map) seenSeries {
 			known++
 		}
 	}
+	if value, ok := attributes.Get(attrDroppedOff); ok {
+		require.Contains(t, []string{metricEnded, metricResumed}, metric, attrDroppedOff)
+		if value.Bool() {
+			series.attributes[0] += afterDropOff
+		}
+		known++
+	}
 	require.Equal(t, known, attributes.Len(), "attributes of %s: %v", metric, attributes.AsRaw())
 	return series
 }
@@ -156,88 +173,140 @@ func readResults(
 ) results {
 	t.Helper()
 	r := results{
-		reached:    map[stageTracker]int64{},
-		ended:      map[endSeries]int64{},
-		resumed:    map[endSeries]int64{},
-		active:     map[string]int64{},
-		histograms: map[histogramSeries]distribution{},
-		ids:        map[string]string{},
+		reached:             map[stageTracker]int64{},
+		passed:              map[stageTracker]int64{},
+		ended:               map[endSeries]int64{},
+		resumed:             map[endSeries]int64{},
+		endedAfterDropOff:   map[endSeries]int64{},
+		resumedAfterDropOff: map[endSeries]int64{},
+		active:              map[string]int64{},
+		activeTracked:       map[stageTracker]int64{},
+		histograms:          map[histogramSeries]distribution{},
+		trackedHistograms:   map[trackedSeries]distribution{},
+		ids:                 map[string]string{},
 	}
-	for _, e := range metrics {
-		if !e.refused {
-			r.addMetrics(pointsOf(t, e.metrics))
-		}
-	}
-	r.addTraces(t, traces)
+	r.addMetrics(totalsOf(t, metrics))
+	r.addTraces(t, key, traces)
 	for _, logs := range summaries {
 		r.addSummaries(t, key, logs)
 	}
 	return r
 }
 
-// addMetrics takes the last value of what is cumulative and adds up deltas.
-func (r *results) addMetrics(points []seenPoint) {
-	if slices.ContainsFunc(points, func(p seenPoint) bool { return p.metric == metricActive }) {
-		clear(r.active) // of these an export says all
+// totalsOf takes the last value of each series that is cumulative and adds up deltas.
+func totalsOf(t testingT, metrics []exported) map[seenSeries]seenPoint {
+	t.Helper()
+	totals := map[seenSeries]seenPoint{}
+	for _, e := range metrics {
+		if e.refused {
+			continue
+		}
+		points := pointsOf(t, e.metrics)
+		if slices.ContainsFunc(points, func(p seenPoint) bool { return p.metric == metricActive }) {
+			maps.DeleteFunc(totals, func(s seenSeries, _ seenPoint) bool { return s.metric == metricActive }) // of these an export says all
+		}
+		for _, p := range points {
+			if p.delta {
+				p.value += totals[p.seenSeries].value
+				p.distribution = totals[p.seenSeries].distribution.plus(p.distribution)
+			}
+			totals[p.seenSeries] = p
+		}
 	}
-	for _, p := range points {
+	return totals
+}
+
+// addMetrics adds up the series that the results do not tell apart.
+func (r *results) addMetrics(totals map[seenSeries]seenPoint) {
+	for _, p := range totals {
 		a := p.attributes
 		switch p.metric {
 		case metricReached:
 			addPoint(r.reached, stageTracker{a[0], a[1]}, p)
+		case metricPassed:
+			addPoint(r.passed, stageTracker{a[0], a[1]}, p)
 		case metricEnded:
-			addPoint(r.ended, endSeries{a[0], a[1], a[2]}, p)
+			addEnd(r.ended, r.endedAfterDropOff, p)
 		case metricResumed:
-			addPoint(r.resumed, endSeries{a[0], a[1], a[2]}, p)
+			addEnd(r.resumed, r.resumedAfterDropOff, p)
 		case metricActive:
-			addPoint(r.active, a[0], p)
+			r.active[a[0]] += p.value
+			r.activeTracked[stageTracker{a[0], a[1]}] += p.value
+		case metricDuration:
+			addDistribution(r.histograms, histogramSeries{p.metric, a[0]}, p)
+			addDistribution(r.trackedHistograms, trackedSeries{histogramSeries{p.metric, a[0]}, a[0]}, p)
 		default:
-			series := histogramSeries{p.metric, a[0]}
-			if p.delta {
-				r.histograms[series] = r.histograms[series].plus(p.distribution)
-			} else {
-				r.histograms[series] = p.distribution
-			}
+			addDistribution(r.histograms, histogramSeries{p.metric, a[0]}, p)
+			addDistribution(r.trackedHistograms, trackedSeries{histogramSeries{p.metric, a[0]}, a[1]}, p)
 		}
 	}
 }
 
 func addPoint[K comparable](to map[K]int64, series K, p seenPoint) {
-	if p.delta {
-		to[series] += p.value
-	} else {
-		to[series] = p.value
+	to[series] += p.value
+}
+
+// addEnd also puts ends after a drop-off into a map of their own.
+func addEnd(ends, endsAfterDropOff map[endSeries]int64, p seenPoint) {
+	outcome, dropped := strings.CutSuffix(p.attributes[0], afterDropOff)
+	series := endSeries{outcome, p.attributes[1], p.attributes[2]}
+	addPoint(ends, series, p)
+	if dropped {
+		addPoint(endsAfterDropOff, series, p)
 	}
 }
 
-// addTraces also checks what holds of all traces: a span is a root or the child of the root of its trace, and ids
-// follow from what they stand for, over ends, exports and restarts.
-func (r *results) addTraces(t testingT, traces []ptrace.Traces) {
+func addDistribution[K comparable](to map[K]distribution, series K, p seenPoint) {
+	to[series] = to[series].plus(p.distribution)
+}
+
+// addTraces also checks what holds of all traces: a span is a root or below one that was sent, and ids follow from what
+// they stand for, over ends, exports and restarts.
+func (r *results) addTraces(t testingT, key []string, traces []ptrace.Traces) {
 	t.Helper()
+	spans := spansOf(traces)
 	names := map[pcommon.TraceID]string{}
-	roots := map[pcommon.TraceID]pcommon.SpanID{}
-	for _, s := range spansOf(traces) {
+	children := map[spanKey][]string{}
+	byID := map[spanKey]ptrace.Span{}
+	for _, s := range spans {
 		require.False(t, s.TraceID().IsEmpty() || s.SpanID().IsEmpty(), "a span without id")
-		if s.ParentSpanID().IsEmpty() {
-			sameID(t, roots, s.TraceID(), s.SpanID(), "root of a trace")
-			continue
+		id := spanKey{s.TraceID(), s.SpanID()}
+		if _, ok := byID[id]; ok {
+			r.repeated = append(r.repeated, s.Name())
 		}
-		if uid := textOf(s.Attributes(), attrUID); names[s.TraceID()] == "" || uid < names[s.TraceID()] {
-			names[s.TraceID()] = uid
+		byID[id] = s
+		if uid := textOf(s.Attributes(), attrUID); uid != "" {
+			if least, ok := names[s.TraceID()]; !ok || uid < least {
+				names[s.TraceID()] = uid
+			}
+			parent := spanKey{s.TraceID(), s.ParentSpanID()}
+			children[parent] = append(children[parent], uid)
 		}
 	}
-	for _, s := range spansOf(traces) {
-		seen := readSpan(s)
+	for _, s := range spans {
+		seen := readSpan(s, key)
 		seen.trace = names[s.TraceID()]
-		if !seen.root {
-			require.Equal(t, roots[s.TraceID()], s.ParentSpanID(), "the parent of a span is not the root of its trace")
+		if !s.ParentSpanID().IsEmpty() {
+			require.Contains(t, byID, spanKey{s.TraceID(), s.ParentSpanID()}, "the parent of %s is missing", seen.name)
+			seen.parent = byID[spanKey{s.TraceID(), s.ParentSpanID()}].Name()
 		}
-		name := cmp.Or(seen.uid, "root of "+seen.trace)
+		name := cmp.Or(seen.uid, fmt.Sprintf("%s of %s over %s", seen.name, seen.trace, sorted(children[spanKey{s.TraceID(), s.SpanID()}])))
 		sameID(t, r.ids, name, s.TraceID().String()+"/"+s.SpanID().String(), "ids of "+name)
 		r.spans = append(r.spans, seen)
 	}
 	sortSpans(r.spans)
-	r.checkIDsDiffer(t)
+	slices.Sort(r.repeated)
+}
+
+func sorted(uids []string) []string {
+	uids = slices.Clone(uids)
+	slices.Sort(uids)
+	return uids
+}
+
+type spanKey struct {
+	trace pcommon.TraceID
+	span  pcommon.SpanID
 }
 
 func spansOf(traces []ptrace.Traces) []ptrace.Span {
@@ -262,29 +331,30 @@ func sameID[K, V comparable](t testingT, ids map[K]V, key K, id V, what string) 
 	ids[key] = id
 }
 
-// checkIDsDiffer fails if two events, or an event and a root, have the same ids.
-func (r *results) checkIDsDiffer(t testingT) {
-	t.Helper()
-	names := map[string]string{}
-	for name, id := range r.ids {
-		sameID(t, names, id, name, "who has the ids "+id)
+// readSpan reads all but the place in the trace.
+func readSpan(s ptrace.Span, names []string) seenSpan {
+	key := map[string]string{}
+	for _, name := range names {
+		if value := textOf(s.Attributes(), name); value != "" {
+			key[name] = value
+		}
 	}
-}
-
-func readSpan(s ptrace.Span) seenSpan {
 	return seenSpan{
-		root:    s.ParentSpanID().IsEmpty(),
-		name:    s.Name(),
-		start:   s.StartTimestamp().AsTime(),
-		end:     s.EndTimestamp().AsTime(),
-		failed:  s.Status().Code() == ptrace.StatusCodeError,
-		stage:   textOf(s.Attributes(), attrStage),
-		outcome: textOf(s.Attributes(), "verifyyou.outcome"),
-		uid:     textOf(s.Attributes(), attrUID),
+		name:         s.Name(),
+		start:        s.StartTimestamp().AsTime(),
+		end:          s.EndTimestamp().AsTime(),
+		failed:       s.Status().Code() == ptrace.StatusCodeError,
+		key:          formatKey(key),
+		tracker:      textOf(s.Attributes(), attrTracker),
+		stage:        textOf(s.Attributes(), attrStage),
+		stageOutcome: textOf(s.Attributes(), "verifyyou.outcome"),
+		uid:          textOf(s.Attributes(), attrUID),
+		outcome:      textOf(s.Attributes(), semconv.AttrVerificationOutcome),
+		lastStage:    textOf(s.Attributes(), semconv.AttrVerificationLastStage),
 	}
 }
 
-// stringOf is empty where there is no such attribute.
+// textOf is empty where there is no such attribute.
 func textOf(attributes pcommon.Map, name string) string {
 	if value, ok := attributes.Get(name); ok {
 		return value.AsString()
@@ -316,8 +386,11 @@ func readSummary(t testingT, key []string, lr plog.LogRecord) seenSummary {
 		tracker:         textOf(a, attrTracker),
 		outcome:         textOf(a, semconv.AttrVerificationOutcome),
 		lastStage:       textOf(a, semconv.AttrVerificationLastStage),
+		start:           startOf(t, a),
 		last:            lr.Timestamp().AsTime(),
-		path:            pathOf(t, a),
+		attempts:        intOf(a, "verifyyou.verification.attempts"),
+		dropOffs:        listOf(a, "verifyyou.verification.drop_offs"),
+		path:            listOf(a, "verifyyou.verification.path"),
 		events:          valueOf(t, a, "verifyyou.verification.events", pcommon.ValueTypeInt).Int(),
 		resumed:         valueOf(t, a, "verifyyou.verification.resumed", pcommon.ValueTypeBool).Bool(),
 		durationSeconds: valueOf(t, a, metricDuration, pcommon.ValueTypeDouble).Double(),
@@ -343,11 +416,36 @@ func valueOf(t testingT, attributes pcommon.Map, name string, want pcommon.Value
 	return value
 }
 
-func pathOf(t testingT, attributes pcommon.Map) []string {
+// startOf is zero where there is no such attribute.
+func startOf(t testingT, attributes pcommon.Map) time.Time {
 	t.Helper()
-	var path []string
-	for _, stage := range valueOf(t, attributes, "verifyyou.verification.path", pcommon.ValueTypeSlice).Slice().All() {
-		path = append(path, stage.Str())
+	text := textOf(attributes, "verifyyou.verification.start_time")
+	if text == "" {
+		return time.Time{}
 	}
-	return path
+	start, err := time.Parse(time.RFC3339Nano, text)
+	require.NoError(t, err)
+	require.Equal(t, time.UTC, start.Location(), text)
+	return start
+}
+
+// intOf and listOf are zero where there is no such attribute, or one of another type.
+func intOf(attributes pcommon.Map, name string) int64 {
+	value, ok := attributes.Get(name)
+	if !ok || value.Type() != pcommon.ValueTypeInt {
+		return 0
+	}
+	return value.Int()
+}
+
+func listOf(attributes pcommon.Map, name string) []string {
+	value, ok := attributes.Get(name)
+	if !ok || value.Type() != pcommon.ValueTypeSlice {
+		return nil
+	}
+	var list []string
+	for _, element := range value.Slice().All() {
+		list = append(list, element.Str())
+	}
+	return list
 }

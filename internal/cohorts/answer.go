@@ -12,8 +12,9 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
 
-// Answer answers a query at a time. The Set is locked for one quarter of an hour after the other, not for long: each
-// cohort is counted as it is at one moment. The error is ErrTooManyPoints, or is about the step.
+// Answer answers a query at a time. The Set is locked for one quarter of an hour at a time, and only to copy some
+// hundred bytes of each of its cohorts: each cohort is counted as it is at one moment, so that the sums of an answer
+// agree. The error is ErrTooManyPoints, or is about the step.
 func (s *Set) Answer(q *Query, now time.Time) (*Answer, error) {
 	w, err := s.walk(q, now)
 	if err != nil {
@@ -37,7 +38,7 @@ func (s *Set) Answer(q *Query, now time.Time) (*Answer, error) {
 	return a, nil
 }
 
-// walk is a way through the cohorts that a query asks about, by quarter of an hour.
+// walk iterates over the cohorts that a query asks about, by quarter of an hour.
 type walk struct {
 	set      *Set
 	from, to int64
@@ -242,7 +243,11 @@ func (t *totals) ended(names []string) []Ended {
 		}
 	}
 	slices.SortFunc(all, func(x, y Ended) int {
-		return cmp.Or(cmp.Compare(y.Verifications, x.Verifications), cmp.Compare(x.Outcome, y.Outcome), cmp.Compare(x.LastStage, y.LastStage))
+		return cmp.Or(
+			cmp.Compare(y.Verifications, x.Verifications),
+			cmp.Compare(x.Outcome, y.Outcome),
+			cmp.Compare(x.LastStage, y.LastStage),
+		)
 	})
 	return all
 }
@@ -263,7 +268,11 @@ func (t *totals) transitions(names []string) []Transition {
 		}
 	}
 	slices.SortFunc(all, func(x, y Transition) int {
-		return cmp.Or(cmp.Compare(y.Verifications, x.Verifications), compareOptional(x.From, y.From), compareOptional(x.To, y.To))
+		return cmp.Or(
+			cmp.Compare(y.Verifications, x.Verifications),
+			compareOptional(x.From, y.From),
+			compareOptional(x.To, y.To),
+		)
 	})
 	return all
 }

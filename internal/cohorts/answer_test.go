@@ -31,8 +31,9 @@ func (r *run) tell(name, tracker string, events ...any) {
 	}
 }
 
-// fivePeople are a run with a person who completes at once, one who does after a failure and may still go on, one who is
-// silent but has not ended, one who skips steps and cancels, and one who had a stage that VerifyYou does not document.
+// fivePeople are a run with a person who completes at once, one who does after a failure and may still go on, one who
+// is silent but has not ended, one who skips steps and cancels, and one who had a stage that VerifyYou does not
+// document.
 func fivePeople(t *testing.T) *run {
 	r := newRun(t, manyTrackers, clock(t, 12, 0))
 	r.tell("at once", "ads", 0, "verification_initialized", 20, "verification_started", 60, "liveness_started",

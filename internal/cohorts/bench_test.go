@@ -84,8 +84,9 @@ const (
 	benchPeople   = 20 // a cohort
 )
 
-// fill makes a Set of 31 days with 50,592 cohorts of 20 verifications each, which are told of as they would come.
-func fill(now time.Time) *Set {
+// fill makes a Set with 17 cohorts of 20 verifications each in each quarter of an hour, told of as they would come. Those
+// of 31 days are 50,592 cohorts.
+func fill(now time.Time, quarters int64) *Set {
 	t := newTraffic()
 	s := NewSet(Settings{Retention: 32 * 24 * time.Hour, MaxCohorts: 160_000, MaxTrackers: benchTrackers}, t.stages, now)
 	var trackers []unique.Handle[string]
@@ -94,8 +95,8 @@ func fill(now time.Time) *Set {
 	}
 	var before, after Contribution
 	var events []Event
-	start := quarterAt(now) - benchQuarters
-	for number := range int64(benchQuarters) {
+	start := quarterAt(now) - quarters
+	for number := range quarters {
 		began := quarterStart(start + number)
 		for _, tracker := range trackers {
 			for range benchPeople {
@@ -120,7 +121,7 @@ func heap() uint64 {
 func BenchmarkBytesACohort(b *testing.B) {
 	for b.Loop() {
 		before := heap()
-		s := fill(time.Now())
+		s := fill(time.Now(), benchQuarters)
 		b.ReportMetric(float64(heap()-before)/float64(s.Len()), "B/cohort")
 		b.ReportMetric(float64(s.Len()), "cohorts")
 		runtime.KeepAlive(s)
@@ -130,7 +131,7 @@ func BenchmarkBytesACohort(b *testing.B) {
 // BenchmarkAnswer is a query over 31 days of some 50,000 cohorts.
 func BenchmarkAnswer(b *testing.B) {
 	now := time.Now()
-	s := fill(now)
+	s := fill(now, benchQuarters)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := s.Answer(lastMonth(now), now); err != nil {
@@ -143,8 +144,8 @@ func lastMonth(now time.Time) *Query {
 	return &Query{From: now.Add(-31 * 24 * time.Hour), To: now, Step: StepDay, Location: time.UTC}
 }
 
-// BenchmarkLongestLock is how long a query holds the lock at most, with one quarter of an hour that has 10,000 trackers:
-// the shortest of the longest, since on a busy machine whoever holds it may have to wait for a processor.
+// BenchmarkLongestLock is how long a query holds the lock at most, with one quarter of an hour that has 10,000
+// trackers: the shortest of the longest, since on a busy machine whoever holds it may have to wait for a processor.
 func BenchmarkLongestLock(b *testing.B) {
 	now := time.Now()
 	t := newTraffic()

@@ -11,7 +11,7 @@ type chunks struct {
 	free     []int
 }
 
-// take returns the number of a chunk for a quarter of an hour.
+// take returns the number of a chunk for a quarter of an hour, which is about to change.
 func (c *chunks) take(q *quarter) int {
 	if len(c.free) == 0 {
 		c.free = append(c.free, len(c.quarters))
@@ -20,7 +20,6 @@ func (c *chunks) take(q *quarter) int {
 	chunk := c.free[len(c.free)-1]
 	c.free = c.free[:len(c.free)-1]
 	c.quarters[chunk] = q
-	c.change(chunk)
 	return chunk
 }
 

@@ -8,9 +8,9 @@ import (
 	"slices"
 )
 
-// cohort is those who began in the same quarter of an hour with the same tracker. There are very many, and those of the
-// last hours change with every event: changes wait unsorted until there are enough of them to be worth writing all
-// counts again.
+// cohort is those who began in the same quarter of an hour with the same tracker. There are very many, so that their
+// counts are packed; those of the last hours change with every event, so that changes are pending, in no order, until
+// there are enough of them to be worth packing all counts again.
 type cohort struct {
 	verifications int64
 	packed        packed
@@ -23,14 +23,14 @@ type change struct {
 	by   int16
 }
 
-// maxPending is how many changes of counts wait: more where there are more counts to be written again.
+// maxPending is how many changes may be pending: more where there are more counts to pack again.
 func maxPending(p packed) int {
 	const atLeast, partOfBytes = 32, 16
 	return atLeast + len(p)/partOfBytes
 }
 
-// replace subtracts the facts of a verification that is in the cohort, none where it is not, and adds those that are true
-// now. Both are in order.
+// replace subtracts the facts of a verification that is in the cohort, none where it is not, and adds those that are
+// true now. Both are in order.
 func (c *cohort) replace(before, after []fact) {
 	for len(before) > 0 || len(after) > 0 {
 		switch {
@@ -46,7 +46,7 @@ func (c *cohort) replace(before, after []fact) {
 	}
 }
 
-// settle takes the pending changes into the counts, if there are enough of them.
+// settle packs the pending changes, if there are enough of them.
 func (c *cohort) settle(scratch *scratch) {
 	if len(c.pending) <= maxPending(c.packed) {
 		return
@@ -86,7 +86,7 @@ func (p packed) counts(to []count) []count {
 // oneByte is the lowest number that takes more than one byte.
 const oneByte = 1 << 7
 
-// uvarint returns the number at a place and the place behind it.
+// uvarint returns the number that is encoded at an index, and the index behind it.
 func (p packed) uvarint(at int) (n uint64, next int) {
 	n, length := binary.Uvarint(p[at:])
 	return n, at + length
@@ -98,7 +98,7 @@ type scratch struct {
 	packed []byte
 }
 
-// pack returns counts with changes, which it sorts.
+// pack returns counts with changes made to them. It sorts the changes.
 func (s *scratch) pack(p packed, changes []change) packed {
 	slices.SortFunc(changes, func(a, b change) int { return int(a.fact) - int(b.fact) })
 	s.counts = p.counts(s.counts[:0])
@@ -150,7 +150,7 @@ type view struct {
 	pending       []change
 }
 
-// counts appends those of the cohort to others: more than one of a fact, of which one may be negative.
+// counts appends the counts of the cohort to others. There may be several of one fact, to be summed; some are negative.
 func (v *view) counts(to []count) []count {
 	to = v.packed.counts(to)
 	for _, c := range v.pending {

@@ -37,20 +37,21 @@ type Event struct {
 	Stage uint8  // its number by cardinality.Stages
 }
 
-// Contribution is what one verification adds to the statistics: the facts that are true of it. The zero value is that of
-// a verification that is not there. Its memory is used again; it is not safe for concurrent use.
+// Contribution is what one verification adds to the statistics: the facts that are true of it. The zero value is that
+// of no verification. It can be described again and again, which allocates no more memory; it is not safe for
+// concurrent use.
 type Contribution struct {
 	began   uint64
 	tracker unique.Handle[string]
 	facts   []fact // in order, each once
 }
 
-// Reset makes it that of a verification that is not there.
+// Reset makes it that of no verification.
 func (c *Contribution) Reset() {
 	c.began, c.tracker, c.facts = 0, unique.Handle[string]{}, c.facts[:0]
 }
 
-// Describe makes it that of a verification, of which it keeps the tracker alone.
+// Describe makes it that of a verification. It keeps no reference to the events.
 func (c *Contribution) Describe(v *Verification) {
 	c.began, c.tracker, c.facts = v.Events[0].At, v.Tracker, c.facts[:0]
 	reached := v.Reached

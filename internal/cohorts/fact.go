@@ -39,7 +39,7 @@ const (
 	factEnded               = factAfterDropOff + 1                        // by outcome and last stage
 	factReached             = factEnded + numberOfOutcomes*stageNumbers   // by stage
 	factAttempts            = factReached + stageNumbers                  // by attempts, completed or not
-	factStopped             = factAttempts + (maxAttempts+1)*completable  // by outcome, open ones included, and furthest step
+	factStopped             = factAttempts + (maxAttempts+1)*completable  // by outcome or open, and furthest step
 	factTransition          = factStopped + numberOfOutcomes*stageNumbers // by place from and to
 	factTime                = factTransition + places*places              // by what takes it, and bucket
 	numberOfFacts           = factTime + numberOfTime*buckets

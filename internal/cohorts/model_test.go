@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// This file is a second, slow way to find what a Set has to answer, for tests to compare it with. It shares no code with
-// the Set. It keeps every verification with all events, and goes through all of them whenever it is asked.
+// This file is a second, slow way to find what a Set has to answer, for tests to compare it with. It shares no code
+// with the Set. It keeps every verification with all events, and goes through all of them whenever it is asked.
 
 // happening is one event of a verification.
 type happening struct {

@@ -34,18 +34,18 @@ const (
 const MaxPoints = 10_000
 
 // ErrTooManyPoints means that the range of a query has more than MaxPoints points of its step.
-var ErrTooManyPoints = fmt.Errorf("the range has more than %d points: ask for a longer step or a shorter range", MaxPoints)
+var ErrTooManyPoints = fmt.Errorf("more than %d points: ask for a longer step or a shorter range", MaxPoints)
 
 var errStep = errors.New("unknown step: it must be 15m, 1h or 1d")
 
-// Answer is what is known of the verifications that a query asks about. It belongs to whoever asked.
+// Answer is what is known of the verifications that a query asks about. It belongs to the caller.
 type Answer struct {
 	From, To     time.Time // as widened, in UTC
 	RetainedFrom time.Time // the earliest time from which nothing is missing, in UTC
 	Began, Open  int64
 
 	Completed      Completion
-	Stages         []Stage     // every documented one in VerifyYou's order, then the unknown ones that were reached, by name
+	Stages         []Stage     // the documented ones in VerifyYou's order, then unknown ones that were reached, by name
 	Ended          []Ended     // not 0, most verifications first, then by outcome and stage
 	Attempts       [4]Attempts // 0, 1, 2, 3 or more
 	TimeToComplete Quantiles

@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// Rows answers a query by point and tracker: a row for each in which somebody began, by start, then by tracker, none
-// first. Rows are counted when they are asked for, one point after the other; errors are those of Answer.
+// Rows answers a query by point and tracker: a row for each pair in which somebody began, by start, then by tracker,
+// those without one first. Each point is counted when the iteration comes to it, so that the memory is that of one
+// point. The iteration can be repeated. Errors are those of Answer.
 func (s *Set) Rows(q *Query, now time.Time) (iter.Seq[Row], error) {
 	first, err := s.walk(q, now)
 	if err != nil {
@@ -59,7 +60,7 @@ func (p *rowsOfPoint) add(start time.Time, v *view) {
 	}
 }
 
-// yield hands out the rows, and forgets them. It reports false where no more are wanted.
+// yield yields the rows in order, and clears them. It reports false if the caller wants no more.
 func (p *rowsOfPoint) yield(yield func(Row) bool) bool {
 	rows := make([]*Row, 0, len(p.rows))
 	for _, row := range p.rows {

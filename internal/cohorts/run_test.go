@@ -229,8 +229,8 @@ func compareTimes(t testingT, want *times, got *Answer) {
 	}
 }
 
-// compareQuantiles holds quantiles against the values that they are of, in order: a quantile p is the one at rank p·(n−1),
-// or anything between the two around that rank, within 5 % or 1 ms.
+// compareQuantiles holds quantiles against the values that they are of, in order: a quantile p is the one at rank
+// p·(n−1), or anything between the two around that rank, within 5 % or 1 ms.
 func compareQuantiles(t testingT, values []float64, got Quantiles) {
 	require.Equal(t, int64(len(values)), got.Count)
 	for p, value := range map[float64]*float64{0.5: got.P50, 0.9: got.P90, 0.99: got.P99} {

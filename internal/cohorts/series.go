@@ -44,16 +44,16 @@ func (q *Query) calendar() (first, next func(time.Time) time.Time, err error) {
 	}
 }
 
-// startOfHour returns where the hour of a clock begins. One that comes again, since the clock is set back, begins where
-// the clock is set.
+// startOfHour returns where the hour of a clock began: at the full hour, or when the clock was set since then. So an hour
+// that comes twice begins twice.
 func startOfHour(t time.Time) time.Time {
 	start := t.Add(-sinceFullHour(t))
 	set, _ := t.ZoneBounds()
-	if set.IsZero() || !start.Before(set) {
+	if !start.Before(set) {
 		return start
 	}
 	before := set.Add(-1)
-	if offset(before) <= offset(t) && sameHour(before, set) {
+	if offset(before) == offset(t) { // only how the zone is called or computed has changed, as it does in 2038
 		return startOfHour(before)
 	}
 	return set
@@ -68,10 +68,6 @@ func offset(t time.Time) int {
 	return seconds
 }
 
-func sameHour(a, b time.Time) bool {
-	return a.Hour() == b.Hour() && a.YearDay() == b.YearDay()
-}
-
 // nextHour goes on by quarters of an hour: an hour in which the clock is set may be shorter than others.
 func nextHour(start time.Time) time.Time {
 	for t := start; ; {
@@ -82,10 +78,10 @@ func nextHour(start time.Time) time.Time {
 	}
 }
 
-// startOfDay returns the last time that is not behind t at which a day began. A date that goes on after the next one
+// startOfDay returns the last time that is not after t at which a day began. A date that is shown again after the next one
 // has begun, since the clock is set back, does not begin again.
 func startOfDay(t time.Time) time.Time {
-	start, _ := firstOf(dateOf(t), t.Location())
+	start := firstOf(dateOf(t), t.Location())
 	for next := nextDay(start); !next.After(t); next = nextDay(next) {
 		start = next
 	}
@@ -93,11 +89,7 @@ func startOfDay(t time.Time) time.Time {
 }
 
 func nextDay(start time.Time) time.Time {
-	for date := dateOf(start).Add(day); ; date = date.Add(day) {
-		if next, ok := firstOf(date, start.Location()); ok {
-			return next
-		}
-	}
+	return firstOf(dateOf(start).Add(day), start.Location())
 }
 
 // dateOf returns midnight in UTC of the date that a clock shows.
@@ -106,22 +98,17 @@ func dateOf(t time.Time) time.Time {
 	return time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
 }
 
-// firstOf returns the first instant of a date, as dateOf returns it. It reports false where there is none, since the
-// date was skipped.
-func firstOf(date time.Time, in *time.Location) (time.Time, bool) {
-	for t := date.Add(-farthest).In(in); t.Before(date.Add(farthest)); {
-		midnight := date.Add(-time.Duration(offset(t)) * time.Second).In(in)
+// firstOf returns the first instant of a date, as dateOf returns it, or of the next one if it is skipped.
+func firstOf(date time.Time, in *time.Location) time.Time {
+	for t := date.Add(-farthest).In(in); ; {
+		first := date.Add(-time.Duration(offset(t)) * time.Second).In(in)
+		if first.Before(t) {
+			first = t // the clock was set past midnight
+		}
 		_, end := t.ZoneBounds()
-		if midnight.Before(t) {
-			midnight = t // the clock has been set past it
-		}
-		if (end.IsZero() || midnight.Before(end)) && dateOf(midnight).Equal(date) {
-			return midnight, true
-		}
-		if end.IsZero() {
-			break
+		if end.IsZero() || first.Before(end) {
+			return first
 		}
 		t = end
 	}
-	return time.Time{}, false
 }

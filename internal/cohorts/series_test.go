@@ -49,6 +49,11 @@ func TestPoints(t *testing.T) {
 			"2026-04-04T14:00:00Z", "2026-04-04T15:00:00Z", "2026-04-04T15:30:00Z"}},
 		{"Australia/Lord_Howe", StepHour, "2026-10-03T14:30:00Z", "2026-10-03T16:15:00Z", []string{
 			"2026-10-03T14:30:00Z", "2026-10-03T15:30:00Z", "2026-10-03T16:00:00Z"}},
+		// the last second of 32-bit times and the beginning of a year, where time.Location goes on by rules: no clock is set
+		{"America/Sao_Paulo", StepHour, "2038-01-19T03:00:00Z", "2038-01-19T05:00:00Z", []string{
+			"2038-01-19T03:00:00Z", "2038-01-19T04:00:00Z"}},
+		{"America/St_Johns", StepHour, "2038-01-01T00:00:00Z", "2038-01-01T01:00:00Z", []string{
+			"2037-12-31T23:30:00Z", "2038-01-01T00:30:00Z"}},
 		// a day that begins at 01:00, one whose midnight comes twice, and one that did not come
 		{"America/Sao_Paulo", StepDay, "2018-11-03T12:00:00Z", "2018-11-05T12:00:00Z", []string{
 			"2018-11-03T03:00:00Z", "2018-11-04T03:00:00Z", "2018-11-05T02:00:00Z"}},

@@ -26,7 +26,8 @@ type Settings struct {
 // Reason says why a verification is not in the statistics.
 type Reason int
 
-// A verification began before the retention or after the clock, or there were too many cohorts.
+// A verification began longer ago than the retention, or more than an hour ahead of the clock, or there are too many
+// cohorts.
 const (
 	TooOld Reason = iota
 	TooNew
@@ -37,21 +38,22 @@ const (
 // maxAhead is how far ahead of the clock a verification may begin.
 const maxAhead = time.Hour
 
-// Place says how a verification is counted. Whoever follows the verification keeps it, over a restart too. It is zero for
-// one that the Set has not been told of.
+// Place says how a verification is counted. Whoever follows the verification keeps it with the verification, over a
+// restart too. It is zero for a verification that this Set has not been told of: when a Set begins anew, that is all
+// of them.
 type Place uint8
 
 const (
 	notTold Place = iota
 	counted
-	ahead // too new when it was last looked at
-	gone  // for good
+	ahead // too new at the last Replace
+	gone  // evicted, or never admitted: for good
 
 	standing = 3      // the bits of those above
-	asOther  = 1 << 2 // its tracker has no place of its own, and never gets one for this verification
+	asOther  = 1 << 2 // it is counted under cardinality.Other, also when its tracker is admitted later
 )
 
-// Set is the statistics. It is safe for concurrent use.
+// Set is the statistics: cohorts by quarter of an hour and tracker. It is safe for concurrent use.
 type Set struct {
 	settings Settings
 	stages   *cardinality.Stages
@@ -61,9 +63,9 @@ type Set struct {
 	quarters []*quarter // in order
 	chunks   chunks
 	cohorts  int
-	since    int64 // in seconds since 1970: the earliest time from which nothing is missing, but for retention
-	expired  int64 // the last quarter of an hour that was given up since time has passed
-	evicted  int64 // the quarter of an hour in which idle trackers were last evicted
+	since    int64 // in seconds since 1970: the earliest time from which nothing is missing; the retention may move it on
+	expired  int64 // the last quarter of an hour that was evicted for its age
+	idleAt   int64 // the quarter of an hour in which idle trackers were last evicted
 	outside  [reasons]int64
 	scratch  scratch
 }
@@ -72,12 +74,12 @@ type Set struct {
 type quarter struct {
 	number  int64 // quarters of an hour since 1970
 	chunk   int
-	givenUp bool // since there were too many cohorts: it stays empty
+	evicted bool // because there were too many cohorts: it stays empty
 	cohorts map[unique.Handle[string]]*cohort
 }
 
-// views appends its cohorts as they are to others, of all trackers or of those that are wanted, and their pending changes
-// to those of others.
+// views appends its cohorts as they are to others, of all trackers or of those that are wanted, and their pending
+// changes to those of others.
 func (q *quarter) views(to []view, pending []change, wanted map[string]bool) ([]view, []change) {
 	for tracker, c := range q.cohorts {
 		if name := tracker.Value(); wanted == nil || wanted[name] {
@@ -124,14 +126,15 @@ func NewSet(settings Settings, stages *cardinality.Stages, now time.Time) *Set {
 	}
 }
 
-// Replace counts a verification at a time as it is after a change rather than as it was before. Place is what Replace
-// returned for it last; before must be what it was described as then. Neither is kept.
+// Replace counts a verification as it is after a change, rather than as it was before it. The place is the one that
+// Replace returned last for this verification, zero for a new one; before must be the description of then, the zero
+// Contribution for a new one. Both Contributions still belong to the caller. It returns the verification's new place.
 func (s *Set) Replace(p Place, before, after *Contribution, now time.Time) Place {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expire(now)
 	q, c := s.find(before.quarter(), before.cohort(p))
-	if p&standing == gone || p&standing == counted && c == nil { // it went with its quarter of an hour
+	if p&standing == gone || p&standing == counted && c == nil { // evicted with its quarter of an hour
 		return gone
 	}
 	next := p & asOther
@@ -149,10 +152,10 @@ func (s *Set) Replace(p Place, before, after *Contribution, now time.Time) Place
 	return s.add(p, next, after, now)
 }
 
-// admit returns whether a tracker is counted as cardinality.Other.
+// admit returns asOther if a tracker is over the limit, else 0.
 func (s *Set) admit(tracker unique.Handle[string], now time.Time) Place {
-	if quarter := quarterAt(now); quarter != s.evicted {
-		s.evicted = quarter
+	if quarter := quarterAt(now); quarter != s.idleAt {
+		s.idleAt = quarter
 		s.trackers.EvictIdle(now, func(idle map[string]bool) map[string]bool { return idle })
 	}
 	if admitted, _ := s.trackers.Admit(tracker.Value(), now); admitted != tracker.Value() {
@@ -187,14 +190,14 @@ func (s *Set) add(p, next Place, after *Contribution, now time.Time) Place {
 	return counted | next
 }
 
-// refuses reports whether a verification is not in the statistics, and why. One that is counted is not too new after the
-// clock has been set back.
+// refuses reports whether a verification is not in the statistics, and why. One that is counted is not too new after
+// the clock has been set back.
 func (s *Set) refuses(p Place, c *Contribution, now time.Time) (reason Reason, outside bool) {
 	number := c.quarter()
 	if number <= s.expired || number < s.oldest(now) {
 		return TooOld, true
 	}
-	if i, found := s.search(number); found && s.quarters[i].givenUp {
+	if i, found := s.search(number); found && s.quarters[i].evicted {
 		return TooMany, true
 	}
 	return TooNew, p&standing != counted && nanosTime(c.began).After(now.Add(maxAhead))
@@ -222,26 +225,26 @@ func (s *Set) change(q *quarter, c *cohort) {
 	s.chunks.change(q.chunk)
 }
 
-// makeRoom gives up the oldest quarters of an hour while there are too many cohorts.
+// makeRoom evicts the oldest quarters of an hour while there are too many cohorts.
 func (s *Set) makeRoom() {
 	for i := 0; s.cohorts > s.settings.MaxCohorts; i++ {
-		if q := s.quarters[i]; !q.givenUp {
-			s.giveUp(q)
+		if q := s.quarters[i]; !q.evicted {
+			s.evict(q)
 		}
 	}
 }
 
-func (s *Set) giveUp(q *quarter) {
+func (s *Set) evict(q *quarter) {
 	for _, c := range q.cohorts {
 		s.outside[TooMany] += c.verifications
 	}
 	s.cohorts -= len(q.cohorts)
-	q.cohorts, q.givenUp = nil, true
+	q.cohorts, q.evicted = nil, true
 	s.chunks.change(q.chunk)
 	s.miss(q.number)
 }
 
-// miss says that a quarter of an hour is no longer whole.
+// miss moves on the time from which nothing is missing: past a quarter of an hour that is no longer complete.
 func (s *Set) miss(quarter int64) {
 	s.since = max(s.since, (quarter+1)*quarterSeconds)
 }
@@ -251,13 +254,14 @@ func (s *Set) oldest(now time.Time) int64 {
 	return quarterAt(now.Add(-s.settings.Retention))
 }
 
-// Expire gives up at a time what is older than the retention, as all other methods do that are given a time.
+// Expire evicts what is older than the retention at a time. All methods that are given a time do so.
 func (s *Set) Expire(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expire(now)
 }
 
+// expire is Expire with the lock held.
 func (s *Set) expire(now time.Time) {
 	for oldest := s.oldest(now); len(s.quarters) > 0 && s.quarters[0].number < oldest; {
 		q := s.quarters[0]
@@ -298,8 +302,8 @@ func (s *Set) remove(q *quarter) {
 	s.chunks.release(q.chunk)
 }
 
-// RetainedFrom returns, in UTC, the earliest time, to the second, from which nothing has been given up or was missed because
-// there were no statistics.
+// RetainedFrom returns, in UTC, the earliest time, to the second, from which nothing has been evicted, or was missed
+// because there were no statistics yet.
 func (s *Set) RetainedFrom(now time.Time) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -317,9 +321,9 @@ func (s *Set) Len() int {
 	return s.cohorts
 }
 
-// Outside returns how many verifications, since the Set was made, did not get into the statistics for a reason, or were
-// given up before their retention. A verification counts once; one that was too new and got in later may be given up
-// after that.
+// Outside returns how many verifications have, since NewSet, not been admitted for a reason, or been evicted before
+// their retention was over. Each counts once, except that one that was too new and was admitted after an earlier event
+// can still be evicted as TooMany. Verifications that are evicted for their age are not counted.
 func (s *Set) Outside(reason Reason) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -109,7 +109,7 @@ func TestRetention(t *testing.T) {
 	assert.Equal(t, counts("too_old", 1), r.told())
 }
 
-// TestAClockThatIsSetBack does not fill again what has been given up.
+// TestAClockThatIsSetBack does not fill again what has been evicted.
 func TestAClockThatIsSetBack(t *testing.T) {
 	r := newRun(t, Settings{Retention: time.Hour, MaxCohorts: 10, MaxTrackers: 1}, clock(t, 12, 0))
 	r.observe("a", "verification_initialized", "", r.now)
@@ -117,6 +117,8 @@ func TestAClockThatIsSetBack(t *testing.T) {
 	right := r.now
 	r.now = r.now.Add(75 * time.Minute)
 	r.check(around(r.now))
+	r.save()
+	r.restart(r.settings)
 	r.now = right
 	r.observe("c", "verification_initialized", "", r.now)
 	r.observe("b", "verification_started", "", r.now.Add(56*time.Minute))
@@ -124,6 +126,16 @@ func TestAClockThatIsSetBack(t *testing.T) {
 	assert.Equal(t, int64(1), a.Began)
 	assert.Equal(t, r.now.Truncate(15*time.Minute).Add(15*time.Minute).UTC(), a.RetainedFrom)
 	assert.Equal(t, counts("too_old", 1), r.told())
+}
+
+// TestAheadOfAClockThatIsSetBack has a verification that was not too new when it came.
+func TestAheadOfAClockThatIsSetBack(t *testing.T) {
+	r := newRun(t, manyTrackers, clock(t, 12, 0))
+	r.observe("a", "verification_started", "", r.now.Add(59*time.Minute))
+	r.now = r.now.Add(-20 * time.Minute)
+	r.observe("a", "verification_initialized", "ads", r.now.Add(70*time.Minute))
+	assert.Equal(t, int64(1), r.check(around(r.now)).Began)
+	assert.Empty(t, r.told())
 }
 
 func TestMaxCohorts(t *testing.T) {

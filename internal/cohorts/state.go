@@ -25,12 +25,12 @@ type Header struct {
 	Version      int              `json:"version"`
 	Chunks       int              `json:"chunks"`
 	Stages       []string         `json:"stages"`   // by number
-	Trackers     map[string]int64 `json:"trackers"` // that have a place, with when they last took one or used it
+	Trackers     map[string]int64 `json:"trackers"` // with the time of their last verification, as cardinality.Trackers
 	RetainedFrom time.Time        `json:"retained_from"`
-	Expired      int64            `json:"expired"` // the last quarter of an hour that was given up for its age
+	Expired      int64            `json:"expired"` // the last quarter of an hour that was evicted for its age
 }
 
-// Snapshot is a Set at one moment, as far as it has changed since the Snapshot before.
+// Snapshot is what has changed in a Set, as it is at one moment.
 type Snapshot struct {
 	Header Header
 
@@ -41,13 +41,15 @@ type Snapshot struct {
 type chunkView struct {
 	chunk   int
 	quarter *quarter // of which only the number is read; nil: the chunk is free
-	givenUp bool
+	evicted bool
 	views   []view
 }
 
-// Snapshot returns what is to be written at a time, and takes it for written. The Set is locked only to copy what it has
-// to: of each cohort some hundred bytes. What Replace is told after it is not in the Snapshot, so that one that is taken
-// while whoever calls Replace stands still agrees with what that knows.
+// Snapshot returns what has changed since the Snapshot before, and takes it for written. The Set is locked only to
+// copy some hundred bytes of each cohort that has changed; encoding comes later.
+//
+// What it says must agree with the verifications that are stored beside it, places included: after a restart, before
+// must again be what was counted. So whoever calls Replace has to take it at the same moment as its own snapshot.
 func (s *Set) Snapshot(now time.Time) *Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,7 +69,7 @@ func (s *Set) Snapshot(now time.Time) *Snapshot {
 		s.chunks.changed[chunk] = false
 		view := chunkView{chunk: chunk, quarter: s.chunks.quarters[chunk]}
 		if view.quarter != nil {
-			view.givenUp = view.quarter.givenUp
+			view.evicted = view.quarter.evicted
 			view.views, _ = view.quarter.views(nil, nil, nil)
 		}
 		snapshot.chunks = append(snapshot.chunks, view)
@@ -75,7 +77,7 @@ func (s *Set) Snapshot(now time.Time) *Snapshot {
 	return snapshot
 }
 
-// Chunks returns the chunks that have changed, by number, encoded one by one.
+// Chunks iterates over the chunks that have changed, by number. Each is encoded when it comes.
 func (s *Snapshot) Chunks() iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
 		var scratch scratch
@@ -102,7 +104,7 @@ func (c *chunkView) encode(scratch *scratch) []byte {
 		return out
 	}
 	out = binary.AppendUvarint(out, uint64(c.quarter.number))
-	out = appendBool(out, c.givenUp)
+	out = appendBool(out, c.evicted)
 	slices.SortFunc(c.views, func(x, y view) int { return cmp.Compare(x.tracker, y.tracker) })
 	for i := range c.views {
 		v := &c.views[i]
@@ -127,13 +129,13 @@ func appendBytes[T string | packed](out []byte, b T) []byte {
 var (
 	// ErrVersion means that a Set was kept by another version of this package, which counted otherwise.
 	ErrVersion = errors.New("the statistics were kept by another version")
-	// ErrChunk means that a chunk is not one of the Snapshot that its header is of.
+	// ErrChunk means that a chunk is not as it was written, or does not belong to the header.
 	ErrChunk = errors.New("it is corrupt or missing")
 )
 
 // Restore makes an empty Set go on at a time with what was kept, of which read returns the chunks, nil for one that is
-// missing. What is older than the retention is given up, and so are the oldest quarters of an hour of which there are too
-// many cohorts. With an error it is left as it was.
+// missing. What is older than the retention is evicted, then the oldest quarters of an hour while there are too many
+// cohorts: those count as TooMany. After an error it is as it was.
 func (s *Set) Restore(h *Header, read func(chunk int) ([]byte, error), now time.Time) error {
 	if h.Version != stateVersion {
 		return fmt.Errorf("%w: %d rather than %d", ErrVersion, h.Version, stateVersion)
@@ -201,17 +203,17 @@ const lastQuarter = math.MaxUint64 / (quarterSeconds * uint64(time.Second))
 
 func (q *quarter) decode(d *decoder) {
 	q.number = int64(d.upTo(lastQuarter))
-	q.givenUp = d.upTo(1) == 1
+	q.evicted = d.upTo(1) == 1
 	for len(d.rest) > 0 {
 		tracker := unique.Make(string(d.bytes()))
 		c := &cohort{verifications: int64(d.upTo(math.MaxInt64)), packed: packed(slices.Clone(d.bytes()))}
-		if c.verifications == 0 || !c.packed.valid() || q.cohorts[tracker] != nil || q.givenUp {
+		if c.verifications == 0 || !c.packed.valid() || q.cohorts[tracker] != nil || q.evicted {
 			d.corrupt = true
 			return
 		}
 		q.cohorts[tracker] = c
 	}
-	d.corrupt = d.corrupt || !q.givenUp && len(q.cohorts) == 0
+	d.corrupt = d.corrupt || !q.evicted && len(q.cohorts) == 0
 }
 
 // valid reports whether they are counts as pack writes them.
@@ -228,7 +230,7 @@ func (p packed) valid() bool {
 	return !d.corrupt
 }
 
-// renumber gives the stages the numbers of today: one that was unknown may have been documented since.
+// renumber gives the stages their current numbers: one that was unknown may have been documented since.
 func (s *Set) renumber(kept []string) {
 	var numbers [places]uint8
 	same := true
@@ -270,7 +272,8 @@ func (s *scratch) renumber(p packed, numbers *[places]uint8) packed {
 	return slices.Clone(out.to)
 }
 
-// decoder reads what encode has written. Where that ends or is none, it is corrupt and reads nothing more.
+// decoder reads what encode has written. After the end of it, or after what encode cannot have written, it is corrupt
+// and reads nothing more.
 type decoder struct {
 	rest    []byte
 	corrupt bool

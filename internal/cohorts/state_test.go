@@ -84,7 +84,7 @@ func TestOtherSettingsAfterARestart(t *testing.T) {
 	assert.Equal(t, start.UTC().Truncate(time.Second), a.RetainedFrom, "which began before there were statistics")
 	r.save()
 
-	settings.Retention = 10 * time.Minute
+	settings.Retention, settings.MaxCohorts = 10*time.Minute, 2
 	r.restart(settings)
 	assert.Equal(t, int64(2), r.check(around(r.now)).Began)
 	assert.Empty(t, r.told(), "that time passes is not counted")
@@ -134,6 +134,35 @@ func TestStagesWithOtherNumbers(t *testing.T) {
 	assert.Equal(t, "verification_started", *a.Transitions[1].To)
 }
 
+func TestRenumberFacts(t *testing.T) {
+	var numbers [places]uint8
+	for i := range numbers {
+		numbers[i] = uint8((i + 7) % stageNumbers)
+	}
+	numbers[noStage] = noStage
+	same := []fact{factCompleted, factOnFirstAttempt, factAfterDropOff, attemptsFact(0, false), attemptsFact(9, true), timeToCompleteFact(1e9)}
+	for _, f := range same {
+		assert.Equal(t, f, f.renumber(&numbers))
+	}
+	for stage := range uint8(stageNumbers) {
+		now := numbers[stage]
+		assert.Equal(t, reachedFact(now), reachedFact(stage).renumber(&numbers))
+		for _, outcome := range []Outcome{DropOff, Abandoned, Completed} {
+			assert.Equal(t, endedFact(outcome, now), endedFact(outcome, stage).renumber(&numbers))
+			assert.Equal(t, stoppedFact(outcome-1, now), stoppedFact(outcome-1, stage).renumber(&numbers))
+		}
+		assert.Equal(t, transitionFact(now, 8), transitionFact(stage, 1).renumber(&numbers))
+		assert.Equal(t, transitionFact(noStage, now), transitionFact(noStage, stage).renumber(&numbers))
+		assert.Equal(t, transitionFact(now, noStage), transitionFact(stage, noStage).renumber(&numbers))
+		assert.Equal(t, stageTimeFact(now, 5e9), stageTimeFact(stage, 5e9).renumber(&numbers))
+	}
+
+	numbers[5], numbers[63] = 63, 63
+	var scratch scratch
+	both := scratch.pack(nil, []change{{reachedFact(5), 1}, {reachedFact(63), 2}})
+	assert.Equal(t, []count{{reachedFact(63), 3}}, scratch.renumber(both, &numbers).counts(nil))
+}
+
 var errRead = errors.New("cannot be read")
 
 func TestCorruptState(t *testing.T) {
@@ -152,6 +181,7 @@ func TestCorruptState(t *testing.T) {
 		"cut off":         {func(_ *Header, c map[int][]byte) { c[1] = c[1][:len(c[1])-1] }, ErrChunk},
 		"too long":        {func(_ *Header, c map[int][]byte) { c[1] = append(slices.Clone(c[1]), 1) }, ErrChunk},
 		"twice the same":  {func(_ *Header, c map[int][]byte) { c[1] = c[0] }, ErrChunk},
+		"twice a tracker": {func(_ *Header, c map[int][]byte) { c[1] = append(slices.Clone(c[1]), c[1][4:]...) }, ErrChunk},
 		"no cohort":       {func(_ *Header, c map[int][]byte) { c[1] = c[1][:4] }, ErrChunk},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -180,7 +210,7 @@ func FuzzRestore(f *testing.F) {
 		began := now.Add(-time.Duration(n%4) * 15 * time.Minute)
 		traffic.tell(s, unique.Make([]string{"", "ads"}[n%2]), traffic.events(uint64(began.UnixNano()), nil), &before, &after, now)
 	}
-	s.giveUp(s.quarters[0])
+	s.evict(s.quarters[0])
 	for _, data := range s.Snapshot(now).Chunks() {
 		f.Add(data)
 	}
@@ -192,7 +222,7 @@ func FuzzRestore(f *testing.F) {
 		}
 		view := chunkView{}
 		if q := read.chunks.quarters[0]; q != nil {
-			view.quarter, view.givenUp = q, q.givenUp
+			view.quarter, view.evicted = q, q.evicted
 			view.views, _ = q.views(nil, nil, nil)
 		}
 		again := &Set{}

@@ -11,20 +11,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/clocktest"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
 
 // nobody listens.
 type nobody struct{}
 
-func (nobody) Reached(string, string, time.Time)          {}
-func (nobody) Resumed(Outcome, string, string, time.Time) {}
-func (nobody) Ended(*Ended, bool, time.Time)              {}
+func (nobody) Reached(string, string, time.Time) {}
+func (nobody) Resumed(End, string, time.Time)    {}
+func (nobody) Reinitialized()                    {}
+func (nobody) Ended(*Ended, bool, time.Time)     {}
 
-var start = time.Date(2026, 6, 9, 17, 0, 0, 0, time.UTC)
+var start = clocktest.Time(time.Date(2026, 6, 9, 17, 0, 0, 0, time.UTC), 0)
 
-func settings(most int) Settings {
-	return Settings{AbandonAfter: 30 * time.Minute, Settle: 30 * time.Second, Window: 24 * time.Hour, MaxVerifications: most}
+func settings(maxVerifications int) Settings {
+	return Settings{AbandonAfter: 30 * time.Minute, Settle: 30 * time.Second, Window: 24 * time.Hour, MaxVerifications: maxVerifications}
 }
 
 // tenEvents are the stages of a person who tries liveness again.
@@ -52,7 +54,7 @@ func BenchmarkBytesAVerification(b *testing.B) {
 	const verifications = 1_000_000
 	for b.Loop() {
 		before := heap()
-		f := NewFunnel(settings(verifications), nobody{})
+		f := NewFunnel(settings(verifications), nobody{}, start)
 		for v := range verifications {
 			for n := range tenEvents {
 				f.Observe(eventOf(v, n), start)
@@ -74,7 +76,7 @@ func heap() uint64 {
 func BenchmarkObserve(b *testing.B) {
 	for _, verifications := range []int{1_000, 100_000, 1_000_000} {
 		b.Run(strconv.Itoa(verifications), func(b *testing.B) {
-			f := NewFunnel(settings(verifications), nobody{})
+			f := NewFunnel(settings(verifications), nobody{}, start)
 			n := 0
 			next := func() { // ten events of one, spread over others as those of people are
 				f.Observe(eventOf(n/10, n%10), start.Add(time.Duration(n)*time.Microsecond))

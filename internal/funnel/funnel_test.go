@@ -21,66 +21,68 @@ func TestUnknownStages(t *testing.T) {
 	f, h := funnelFor(10)
 	long := strings.Repeat("x", 65)
 	for n := range 2 { // each stage twice
-		f.Observe(at(1_000+n, "ver_1", long), start)
+		f.observe(at(1_000+n, "ver_1", long), start)
 		for stage := range 400 {
-			f.Observe(at(10_000*(n+1)+stage, "ver_1", fmt.Sprint("unknown_", stage)), start)
+			f.observe(at(10_000*(n+1)+stage, "ver_1", fmt.Sprint("unknown_", stage)), start)
 		}
 	}
-	f.Observe(at(1, "ver_2", long), start)
-	f.Observe(at(2, "ver_2", "unknown_0"), start)
+	f.observe(at(1, "ver_2", long), start)
+	f.observe(at(2, "ver_2", "unknown_0"), start)
 	for stage := range cardinality.MaxUnknownStages {
 		assert.Equal(t, map[bool]int{true: 2, false: 1}[stage == 0], h.reached[fmt.Sprint("unknown_", stage)], stage)
 	}
 	assert.Len(t, h.reached, cardinality.MaxUnknownStages+1)
-	assert.Equal(t, maxSteps+1, h.reached[cardinality.Other], "as many distinct ones as are kept of a verification, and one of the other")
+	assert.Equal(t, maxEntries+1, h.reached[cardinality.Other], "as many distinct ones as are kept of a verification, and one of the other")
 	active := f.Active()
-	assert.EqualValues(t, 1, active[cardinality.Other])
-	assert.EqualValues(t, 1, active["unknown_0"])
+	assert.EqualValues(t, 1, active[ActiveKey{LastStage: cardinality.Other}])
+	assert.EqualValues(t, 1, active[ActiveKey{LastStage: "unknown_0"}])
 	assert.Len(t, active, cardinality.MaxUnknownStages+1)
 }
 
 // TestStageNamedOther takes the name for that of all stages that have no series.
 func TestStageNamedOther(t *testing.T) {
 	f, h := funnelFor(10)
-	f.Observe(at(1, "ver_1", cardinality.Other), start)
-	f.Observe(at(1, "ver_2", strings.Repeat("x", 65)), start)
+	f.observe(at(1, "ver_1", cardinality.Other), start)
+	f.observe(at(1, "ver_2", strings.Repeat("x", 65)), start)
 	assert.Equal(t, 2, h.reached[cardinality.Other])
-	assert.Equal(t, map[string]int64{cardinality.Other: 2}, f.Active())
+	assert.Equal(t, map[ActiveKey]int64{{LastStage: cardinality.Other}: 2}, f.Active())
 }
 
 // TestTooMany shows who has to leave.
 func TestTooMany(t *testing.T) {
 	f, h := funnelFor(3)
 	second := func(n int) time.Time { return start.Add(time.Duration(n) * time.Second) }
-	f.Observe(at(0, "settling", "verification_completed"), second(0))
-	f.Observe(at(1, "silent", "verification_started"), second(1))
-	f.Observe(at(2, "talking", "verification_started"), second(2))
-	f.Advance(second(30)) // the first has ended
+	f.observe(at(0, "settling", "verification_completed"), second(0))
+	f.observe(at(1, "silent", "verification_started"), second(1))
+	f.observe(at(2, "talking", "verification_started"), second(2))
+	f.run(second(30)) // the first has ended
 	require.Len(t, h.ended, 1)
-	f.Observe(at(3, "silent", "consent_granted"), second(31))
-	f.Observe(at(4, "new_1", "verification_completed"), second(32))
+	f.observe(at(3, "silent", "consent_granted"), second(31))
+	f.observe(at(4, "new_1", "verification_completed"), second(32))
 	assert.Len(t, h.ended, 1, "one that has ended leaves first")
 	assert.Equal(t, 0, h.early)
-	assert.Equal(t, New, f.Observe(at(5, "talking", "consent_granted"), second(33)))
+	assert.Equal(t, New, f.observe(at(5, "talking", "consent_granted"), second(33)))
 
-	f.Observe(at(6, "new_2", "verification_started"), second(34))
+	f.observe(at(6, "new_2", "verification_started"), second(34))
 	assert.Equal(t, "silent", h.lastEnd(t).Key, "the longest silent, whatever the order of the first events")
 	assert.Equal(t, Abandoned, h.lastEnd(t).Outcome)
-	f.Observe(at(7, "new_3", "verification_started"), second(35))
+	f.observe(at(7, "new_3", "verification_started"), second(35))
 	assert.Equal(t, "new_1", h.lastEnd(t).Key, "one that settles is silent too")
 	assert.Equal(t, Completed, h.lastEnd(t).Outcome)
-	f.Observe(at(8, "new_4", "verification_started"), second(36))
+	f.observe(at(8, "new_4", "verification_started"), second(36))
 	assert.Equal(t, "talking", h.lastEnd(t).Key)
 	assert.Equal(t, 3, h.early)
 	assert.Equal(t, 3, f.Len())
-	assert.Equal(t, map[string]int64{"verification_started": 3, "consent_granted": 0, "verification_completed": 0}, f.Active())
+	assert.Equal(t, map[ActiveKey]int64{
+		{LastStage: "verification_started"}: 3, {LastStage: "consent_granted"}: 0, {LastStage: "verification_completed"}: 0,
+	}, f.Active())
 }
 
 // TestOnlyPlace follows one verification at a time.
 func TestOnlyPlace(t *testing.T) {
 	f, h := funnelFor(1)
 	for n := range 100 {
-		assert.Equal(t, New, f.Observe(at(n, fmt.Sprint("ver_", n), "verification_started"), start))
+		assert.Equal(t, New, f.observe(at(n, fmt.Sprint("ver_", n), "verification_started"), start))
 	}
 	assert.Equal(t, 99, h.early)
 	assert.Equal(t, 1, f.Len())
@@ -104,40 +106,28 @@ func TestDeadlines(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, h := funnelFor(10)
 			for i, stage := range tt.stages {
-				f.Observe(at(60*i, "ver_1", stage), start.Add(time.Duration(i)*time.Minute))
+				f.observe(at(60*i, "ver_1", stage), start.Add(time.Duration(i)*time.Minute))
 			}
-			f.Advance(start.Add(tt.ends - 1))
+			f.run(start.Add(tt.ends - 1))
 			assert.Empty(t, h.ended)
-			f.Advance(start.Add(tt.ends))
+			f.run(start.Add(tt.ends))
 			require.Len(t, h.ended, 1)
 			assert.Equal(t, tt.as, h.ended[0].Outcome)
-			f.Advance(start.Add(24*time.Hour - 1))
+			f.run(start.Add(24*time.Hour - 1))
 			assert.Equal(t, 1, f.Len())
-			f.Advance(start.Add(24 * time.Hour))
+			f.run(start.Add(24 * time.Hour))
 			assert.Equal(t, 0, f.Len())
 			assert.Len(t, h.ended, 1)
 		})
 	}
 }
 
-// TestClockGoesBack shows that what comes with an earlier clock is taken as if no time had passed.
-func TestClockGoesBack(t *testing.T) {
-	f, h := funnelFor(10)
-	f.Observe(at(0, "ver_1", "verification_started"), start)
-	f.Advance(start.Add(-time.Hour))
-	f.Observe(at(1, "ver_2", "verification_started"), start.Add(-time.Hour))
-	f.Advance(start.Add(30*time.Minute - 1))
-	assert.Empty(t, h.ended)
-	f.Advance(start.Add(30 * time.Minute))
-	assert.Len(t, h.ended, 2)
-}
-
 // TestTimesFarApart has an event of 1970 and one of a time that no Duration reaches.
 func TestTimesFarApart(t *testing.T) {
 	f, h := funnelFor(10)
-	f.Observe(&Event{Key: "ver_1", Stage: "verification_started", ID: idOf(1)}, start)
-	f.Observe(&Event{Key: "ver_1", Stage: "verification_completed", At: 1 << 63, ID: idOf(2)}, start)
-	f.Advance(start.Add(time.Hour))
+	f.observe(&Event{Key: "ver_1", Stage: "verification_started", ID: idOf(1)}, start)
+	f.observe(&Event{Key: "ver_1", Stage: "verification_completed", At: 1 << 63, ID: idOf(2)}, start)
+	f.run(start.Add(time.Hour))
 	e := h.lastEnd(t)
 	assert.InDelta(t, 9223372036.854775808, e.Duration.Value, 1e-3)
 	assert.InDelta(t, 9223372036.854775808, e.Seconds(), 1e-3)
@@ -145,14 +135,14 @@ func TestTimesFarApart(t *testing.T) {
 
 func TestSecondCompletion(t *testing.T) {
 	f, h := funnelFor(10)
-	f.Observe(at(0, "ver_1", "verification_started"), start)
-	f.Observe(at(9, "ver_1", "verification_completed"), start)
-	f.Observe(at(5, "ver_1", "verification_completed"), start.Add(29*time.Second))
-	f.Advance(start.Add(30 * time.Second))
+	f.observe(at(0, "ver_1", "verification_started"), start)
+	f.observe(at(9, "ver_1", "verification_completed"), start)
+	f.observe(at(5, "ver_1", "verification_completed"), start.Add(29*time.Second))
+	f.run(start.Add(30 * time.Second))
 	assert.Equal(t, event.Number[float64]{Value: 5, Valid: true}, h.lastEnd(t).Duration, "to the first of them")
-	f.Observe(at(20, "ver_1", "verification_completed"), start.Add(time.Minute))
-	assert.Equal(t, 1, h.resumed)
-	f.Advance(start.Add(time.Minute + 30*time.Second))
+	f.observe(at(20, "ver_1", "verification_completed"), start.Add(time.Minute))
+	assert.Len(t, h.resumed, 1)
+	f.run(start.Add(time.Minute + 30*time.Second))
 	assert.False(t, h.lastEnd(t).Duration.Valid, "once a verification")
 	assert.True(t, h.lastEnd(t).Resumed())
 }
@@ -160,14 +150,14 @@ func TestSecondCompletion(t *testing.T) {
 // TestLateCompletion resumes a verification that had ended otherwise, although the completion is not its last event.
 func TestLateCompletion(t *testing.T) {
 	f, h := funnelFor(10)
-	f.Observe(at(9, "ver_1", "liveness_failed"), start)
-	f.Advance(start.Add(time.Hour))
-	assert.Equal(t, New, f.Observe(at(5, "ver_1", "verification_completed"), start.Add(time.Hour)))
-	assert.Equal(t, 1, h.resumed)
-	f.Advance(start.Add(time.Hour + 30*time.Second))
+	f.observe(at(9, "ver_1", "liveness_failed"), start)
+	f.run(start.Add(time.Hour))
+	assert.Equal(t, New, f.observe(at(5, "ver_1", "verification_completed"), start.Add(time.Hour)))
+	assert.Len(t, h.resumed, 1)
+	f.run(start.Add(time.Hour + 30*time.Second))
 	assert.Equal(t, Completed, h.lastEnd(t).Outcome)
 	assert.Equal(t, "liveness_failed", h.lastEnd(t).LastStage())
-	assert.Equal(t, Straggler, f.Observe(at(4, "ver_1", "verification_completed"), start.Add(time.Hour+time.Minute)))
+	assert.Equal(t, Straggler, f.observe(at(4, "ver_1", "verification_completed"), start.Add(time.Hour+time.Minute)))
 }
 
 // TestFirstNames keeps the first external id and the first tracker that come.
@@ -176,9 +166,9 @@ func TestFirstNames(t *testing.T) {
 	for n, name := range []string{"", "first", "second", ""} {
 		e := at(10-n, "ver_1", "verification_started")
 		e.ExternalID, e.ExternalTracker = name, name
-		f.Observe(e, start)
+		f.observe(e, start)
 	}
-	f.Advance(start.Add(time.Hour))
+	f.run(start.Add(time.Hour))
 	assert.Equal(t, "first", h.lastEnd(t).ExternalID)
 	assert.Equal(t, "first", h.lastEnd(t).Tracker)
 }
@@ -194,14 +184,13 @@ func TestManyAtOnce(t *testing.T) {
 				f.Observe(at(n, fmt.Sprintf("ver_%d_%d", caller, n/5), "verification_started"), now)
 				f.Advance(now)
 				f.Active()
-				changed, _ := f.Changed()
-				for _, chunk := range changed {
-					f.Encode(chunk)
+				if caller == 0 {
+					keepAll(f)
 				}
 			}
 		})
 	}
 	callers.Wait()
 	assert.Equal(t, 100, f.Len())
-	assert.Equal(t, 400, h.reached["verification_started"])
+	assert.GreaterOrEqual(t, h.reached["verification_started"], 400, "more if one had to leave before its last event")
 }

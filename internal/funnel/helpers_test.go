@@ -15,21 +15,48 @@ import (
 
 // heard is a Listener that remembers.
 type heard struct {
-	reached map[string]int // by stage
-	resumed int
-	ended   []*Ended
-	early   int
+	reached       map[string]int // by stage
+	resumed       []End
+	reinitialized int
+	ended         []*Ended
+	early         int
+	now           time.Time // of the last call
 }
 
-func (h *heard) Reached(stage, _ string, _ time.Time) { h.reached[stage]++ }
+func (h *heard) Reached(stage, _ string, now time.Time) {
+	h.reached[stage]++
+	h.now = now
+}
 
-func (h *heard) Resumed(Outcome, string, string, time.Time) { h.resumed++ }
+func (h *heard) Resumed(as End, _ string, now time.Time) {
+	h.resumed = append(h.resumed, as)
+	h.now = now
+}
 
-func (h *heard) Ended(e *Ended, early bool, _ time.Time) {
+func (h *heard) Reinitialized() { h.reinitialized++ }
+
+func (h *heard) Ended(e *Ended, early bool, now time.Time) {
+	h.now = now
 	h.ended = append(h.ended, e)
 	if early {
 		h.early++
 	}
+}
+
+// run lets the Funnel run until a time, and look at the clock as often as it has to.
+func (f *Funnel) run(until time.Time) {
+	if !f.clock.looked.IsZero() {
+		for until.Sub(f.clock.looked) > maxElapsed {
+			f.Advance(f.clock.looked.Add(maxElapsed))
+		}
+	}
+	f.Advance(until)
+}
+
+// observe lets the Funnel run until a time, at which an event comes.
+func (f *Funnel) observe(e *Event, now time.Time) Result {
+	f.run(now)
+	return f.Observe(e, now)
 }
 
 // lastEnd returns the end that was heard of last.
@@ -44,9 +71,9 @@ func newHeard() *heard {
 }
 
 // funnelFor returns a Funnel for so many verifications, and what is heard of it.
-func funnelFor(most int) (*Funnel, *heard) {
+func funnelFor(maxVerifications int) (*Funnel, *heard) {
 	h := newHeard()
-	return NewFunnel(settings(most), h), h
+	return NewFunnel(settings(maxVerifications), h, start), h
 }
 
 // idOf returns an identity of its own for each number, which has no order that could matter.
@@ -65,10 +92,10 @@ func scored(e *Event, score float64) *Event {
 	return e
 }
 
-func stagesOf(steps []Step) []string {
-	stages := make([]string, len(steps))
-	for i := range steps {
-		stages[i] = steps[i].Stage
+func stagesOf(trail []Entry) []string {
+	stages := make([]string, len(trail))
+	for i := range trail {
+		stages[i] = trail[i].Stage
 	}
 	return stages
 }

@@ -22,29 +22,29 @@ const (
 	linkKinds
 )
 
-type links struct{ before, after slot }
+type links struct{ prev, next slot }
 
 func (l *list) push(t *table, s slot) {
-	t.at(s).links[l.kind] = links{before: l.tail}
+	t.at(s).links[l.kind] = links{prev: l.tail}
 	if l.tail == 0 {
 		l.head = s
 	} else {
-		t.at(l.tail).links[l.kind].after = s
+		t.at(l.tail).links[l.kind].next = s
 	}
 	l.tail = s
 }
 
 func (l *list) remove(t *table, s slot) {
 	own := &t.at(s).links[l.kind]
-	if own.before == 0 {
-		l.head = own.after
+	if own.prev == 0 {
+		l.head = own.next
 	} else {
-		t.at(own.before).links[l.kind].after = own.after
+		t.at(own.prev).links[l.kind].next = own.next
 	}
-	if own.after == 0 {
-		l.tail = own.before
+	if own.next == 0 {
+		l.tail = own.prev
 	} else {
-		t.at(own.after).links[l.kind].before = own.before
+		t.at(own.next).links[l.kind].prev = own.prev
 	}
 	*own = links{}
 }

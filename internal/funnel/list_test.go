@@ -13,10 +13,10 @@ import (
 func (l *list) slots(t *testing.T, in *table) []slot {
 	t.Helper()
 	forward, backward := []slot{}, []slot{}
-	for s := l.head; s != 0; s = in.at(s).links[l.kind].after {
+	for s := l.head; s != 0; s = in.at(s).links[l.kind].next {
 		forward = append(forward, s)
 	}
-	for s := l.tail; s != 0; s = in.at(s).links[l.kind].before {
+	for s := l.tail; s != 0; s = in.at(s).links[l.kind].prev {
 		backward = append([]slot{s}, backward...)
 	}
 	assert.Equal(t, forward, backward)
@@ -55,7 +55,7 @@ func TestTable(t *testing.T) {
 	var in table
 	seen := map[slot]bool{}
 	for range 2 * chunkSize {
-		s := in.take()
+		s := in.allocate()
 		assert.NotZero(t, s)
 		assert.False(t, seen[s], "%d is taken twice", s)
 		seen[s] = true
@@ -66,7 +66,7 @@ func TestTable(t *testing.T) {
 	in.release(7)
 	assert.Equal(t, []bool{true, false, false}, in.changed)
 	assert.Equal(t, verification{}, *in.at(7))
-	assert.Equal(t, slot(7), in.take())
+	assert.Equal(t, slot(7), in.allocate())
 }
 
 // TestIndexCollisions gives all keys the same hash.
@@ -77,7 +77,7 @@ func TestIndexCollisions(t *testing.T) {
 	keys := []string{"a", "b", "c", "d"}
 	slots := map[string]slot{}
 	for _, key := range keys {
-		s := in.take()
+		s := in.allocate()
 		v := in.at(s)
 		v.text, v.keyLen = key+"external", 1
 		x.add(&in, s)

@@ -14,34 +14,109 @@ import (
 	"unique"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/cardinality"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cohorts"
 )
 
 // Header is what of a Funnel is kept over a restart beside its chunks. It can be written as JSON.
 type Header struct {
-	Chunks int       `json:"chunks"`
-	Stages []string  `json:"stages"` // by number
-	Now    time.Time `json:"now"`    // of its own clock
+	Chunks     int             `json:"chunks"` // those with the numbers below are stored
+	Stages     []string        `json:"stages"` // by number
+	Ran        time.Duration   `json:"ran"`    // by its clock
+	Statistics *cohorts.Header `json:"statistics,omitempty"`
 }
 
-// Changed returns the numbers of the chunks that have changed since they were written last, and the header that goes
-// with them. Verifications may change on: what has changed by the time when a chunk is encoded is in it.
-func (f *Funnel) Changed() ([]int, Header) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var chunks []int
-	for i, changed := range f.table.changed {
-		if changed {
-			chunks = append(chunks, i)
+// Part says what a chunk is of.
+type Part int
+
+// A chunk is of the verifications or of the statistics. Both are numbered from 0 on.
+const (
+	Verifications Part = iota
+	Statistics
+)
+
+// save is a Save under way: the chunks as they were when it began, each until it is encoded.
+type save struct {
+	chunks map[int][]byte // data of those that had to be encoded early
+	order  []int
+	header Header
+	counts *cohorts.Snapshot
+}
+
+// Save hands over for storage what has changed since it was last saved: each changed chunk to add, then the header to
+// write, which has to store them all at once. If write fails or panics, the chunks count as not saved. All of it is of
+// one moment, so that verifications and statistics agree. The Funnel is locked only while one chunk is encoded; one that
+// is about to change before its turn is encoded then. One Save at a time.
+func (f *Funnel) Save(add func(part Part, chunk int, data []byte), write func(h Header) error) error {
+	sv := f.beginSave()
+	saved := false
+	defer func() { f.endSave(sv, saved) }()
+	for _, chunk := range sv.order {
+		add(Verifications, chunk, f.takeChunk(sv, chunk))
+	}
+	if sv.counts != nil {
+		for chunk, data := range sv.counts.Chunks() {
+			add(Statistics, chunk, data)
 		}
 	}
-	return chunks, Header{Chunks: len(f.table.chunks), Stages: f.stages.Names(), Now: f.now}
+	if err := write(sv.header); err != nil {
+		return err
+	}
+	saved = true
+	return nil
 }
 
-// Encode returns a chunk for storage, and takes it for written. The Funnel is locked only for this one.
-func (f *Funnel) Encode(chunk int) []byte {
+func (f *Funnel) beginSave() *save {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.table.changed[chunk] = false
+	sv := &save{chunks: map[int][]byte{}}
+	for chunk, changed := range f.table.changed {
+		if changed {
+			f.table.changed[chunk] = false
+			sv.chunks[chunk] = nil
+			sv.order = append(sv.order, chunk)
+		}
+	}
+	sv.header = Header{Chunks: len(f.table.chunks), Stages: f.stages.Names(), Ran: f.clock.ran}
+	if f.statistics.Set != nil {
+		sv.counts = f.statistics.Snapshot(f.clock.wall())
+		sv.header.Statistics = &sv.counts.Header
+	}
+	f.table.saving = func(chunk int) {
+		if data, pending := sv.chunks[chunk]; pending && data == nil {
+			sv.chunks[chunk] = f.encodeChunk(chunk)
+		}
+	}
+	return sv
+}
+
+// takeChunk returns a chunk as it was when the Save began.
+func (f *Funnel) takeChunk(sv *save, chunk int) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	data := sv.chunks[chunk]
+	if data == nil {
+		data = f.encodeChunk(chunk)
+	}
+	delete(sv.chunks, chunk)
+	return data
+}
+
+func (f *Funnel) endSave(sv *save, saved bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.table.saving = nil
+	if saved {
+		return
+	}
+	for _, chunk := range sv.order {
+		f.table.changed[chunk] = true
+	}
+	if sv.counts != nil {
+		f.statistics.NotWritten(sv.counts)
+	}
+}
+
+func (f *Funnel) encodeChunk(chunk int) []byte {
 	out := []byte{} // nil would be a missing one
 	for i := range chunkSize {
 		s := slot(chunk*chunkSize + i)
@@ -50,15 +125,6 @@ func (f *Funnel) Encode(chunk int) []byte {
 		}
 	}
 	return out
-}
-
-// NotWritten takes back that chunks were written.
-func (f *Funnel) NotWritten(chunks []int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, chunk := range chunks {
-		f.table.changed[chunk] = true
-	}
 }
 
 // waits returns how long a verification waits in a state.
@@ -73,24 +139,18 @@ func (f *Funnel) waits(in state) time.Duration {
 	}
 }
 
-const (
-	timedBit = 1 << 7 // beside the state
-	bytesOf8 = 8
-)
+const bytesOf8 = 8
 
 func (f *Funnel) encode(out []byte, s slot) []byte {
 	v := f.table.at(s)
-	flags := byte(v.state)
-	if v.timed {
-		flags |= timedBit
-	}
-	out = append(out, flags)
+	out = append(out, byte(v.state)|v.flags, v.passed)
 	out = appendString(out, v.key())
 	out = appendString(out, v.externalID())
 	out = appendString(out, v.tracker.Value())
+	out = appendString(out, f.earliestTracker(s).Value())
 	out = appendString(out, string(v.trail))
 	out = binary.LittleEndian.AppendUint64(out, uint64(v.first))
-	out = binary.LittleEndian.AppendUint64(out, uint64(v.due-int64(f.waits(v.state)))) // its time may be another next time
+	out = binary.LittleEndian.AppendUint64(out, uint64(v.due-f.waits(v.state))) // its time may be another next time
 	out = binary.LittleEndian.AppendUint64(out, v.reached)
 	out = binary.LittleEndian.AppendUint64(out, math.Float64bits(v.score))
 	out = binary.AppendUvarint(out, uint64(v.events))
@@ -107,20 +167,26 @@ func appendString(out []byte, s string) []byte {
 }
 
 var (
-	// ErrChunk means that a chunk is not one that Encode made.
-	ErrChunk = errors.New("it does not hold what it should")
+	// ErrChunk means that a chunk is not one that Save made.
+	ErrChunk = errors.New("chunk is corrupt")
 
-	errMissing = fmt.Errorf("it is missing: %w", ErrChunk)
+	errMissing = fmt.Errorf("%w: it is missing", ErrChunk)
 )
 
-// Restore makes an empty Funnel go on at a time with what was kept, of which read returns the chunks, nil for one that is
-// missing. The time between has not passed for it, also where the clock was set back. With an error it is left empty.
-func (f *Funnel) Restore(h *Header, read func(chunk int) ([]byte, error), now time.Time) error {
-	r := restorer{Funnel: NewFunnel(f.settings, f.listener)}
-	r.now, r.stopped = h.Now, now.Sub(h.Now)
+// Restore makes an empty Funnel go on at a time with what Save has stored: the header, and the chunks that it names, which
+// read returns, nil for one that is missing. The time between does not count for it, also where the clock was set back.
+// With more verifications than Settings allow, those that end early are told before it returns. Statistics that were
+// not kept, or were kept by another version, begin anew. An error of read is returned as it is, ErrChunk for what is
+// corrupt; the Funnel is then empty, as it was. It is to be called before all else.
+func (f *Funnel) Restore(h *Header, read func(part Part, chunk int) ([]byte, error), now time.Time) error {
+	r := restorer{Funnel: NewFunnel(f.settings, f.listener, now)}
+	if err := r.restoreStatistics(h.Statistics, read, now); err != nil {
+		return err
+	}
+	r.clock = clock{ran: h.Ran, looked: now}
 	r.renumber(h.Stages)
 	for chunk := range h.Chunks {
-		data, err := read(chunk)
+		data, err := read(Verifications, chunk)
 		if err == nil {
 			err = r.chunk(chunk, data)
 		}
@@ -134,9 +200,9 @@ func (f *Funnel) Restore(h *Header, read func(chunk int) ([]byte, error), now ti
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.stages, f.now, f.stopped = r.stages, r.now, r.stopped
+	f.stages, f.clock, f.statistics = r.stages, r.clock, r.statistics
 	f.byKey, f.table = r.byKey, r.table
-	f.byState, f.byFirst, f.active, f.beyond = r.byState, r.byFirst, r.active, r.beyond
+	f.byState, f.byFirst, f.active, f.beyond, f.earliest = r.byState, r.byFirst, r.active, r.beyond, r.earliest
 	return nil
 }
 
@@ -146,6 +212,19 @@ type restorer struct {
 	numbers    [cardinality.OtherNumber + 1]uint8
 	renumbered bool // so that what is stored is not what is restored
 	slots      [states][]slot
+	counted    bool // the statistics know the verifications
+}
+
+func (r *restorer) restoreStatistics(h *cohorts.Header, read func(part Part, chunk int) ([]byte, error), now time.Time) error {
+	if h == nil || r.statistics.Set == nil {
+		return nil
+	}
+	err := r.statistics.Restore(h, func(chunk int) ([]byte, error) { return read(Statistics, chunk) }, now)
+	r.counted = err == nil
+	if errors.Is(err, cohorts.ErrVersion) {
+		return nil
+	}
+	return err
 }
 
 // renumber finds the numbers of the stages that were kept: one that was unknown may have been documented since.
@@ -184,29 +263,35 @@ func (r *restorer) chunk(chunk int, data []byte) error {
 // verification reads one, and reports false if it is none.
 func (r *restorer) verification(s slot, d *decoder) bool {
 	v := r.table.at(s)
-	flags := d.bytes(1)[0]
-	key, externalID, tracker := d.string(), d.string(), d.string()
+	flags, passed := d.bytes(1)[0], d.bytes(1)[0]
+	key, externalID, tracker, earliest := d.string(), d.string(), d.string(), d.string()
 	kept := trail(d.string())
-	v.first = int64(d.uint64())
-	received := int64(d.uint64())
+	v.first = time.Duration(d.uint64())
+	received := time.Duration(d.uint64())
 	reached := d.uint64()
 	v.score = math.Float64frombits(d.uint64())
 	v.events, v.ends = uint32(d.uvarint()), uint16(d.uvarint())
-	for range min(d.uvarint(), maxSteps) {
+	for range min(d.uvarint(), maxEntries) {
 		r.reachBeyond(s, d.uint64())
 	}
-	steps, ok := kept.steps(r.scratch[:0])
-	v.state = state(flags &^ timedBit)
-	v.timed = flags&timedBit != 0
-	valid := !d.bad && ok && key != "" && len(key) <= math.MaxUint16 && len(steps) > 0 && len(steps) <= maxSteps && v.state < states
+	es, ok := kept.entries(r.scratch[:0])
+	v.state, v.flags = state(flags&stateBits), flags&^stateBits
+	if !r.counted {
+		v.setPlace(0)
+	}
+	valid := !d.bad && ok && key != "" && len(key) <= math.MaxUint16 && es.isWhole() && v.state < states && int(passed) <= len(r.numbers)
 	if !valid || r.byKey.find(&r.table, key) != 0 {
 		return false
 	}
 	v.text, v.keyLen = key+externalID, uint16(len(key))
 	v.tracker = unique.Make(tracker)
-	v.trail = r.trail(kept, steps)
-	v.last = steps[len(steps)-1].stage
-	v.due = received + int64(r.waits(v.state))
+	r.keepEarliest(s, unique.Make(earliest))
+	v.trail = r.trail(kept, es)
+	v.last = es.last().stage
+	v.due = received + r.waits(v.state)
+	if passed > 0 {
+		v.passed = r.numbers[passed-1] + 1
+	}
 	for stage, number := range r.numbers {
 		if reached&(1<<stage) != 0 && number != cardinality.OtherNumber {
 			v.reach(number)
@@ -217,19 +302,24 @@ func (r *restorer) verification(s slot, d *decoder) bool {
 	return true
 }
 
-// trail gives steps their numbers of today, in the order that those make.
-func (r *restorer) trail(kept trail, steps []step) trail {
+// isWhole reports whether these can be the entries of a verification.
+func (es entries) isWhole() bool {
+	return len(es) > 0 && len(es) <= maxEntries && es.last().mark != straggler
+}
+
+// trail gives entries their numbers of today, in the order that those make.
+func (r *restorer) trail(kept trail, es entries) trail {
 	changed := false
-	for i := range steps {
-		number := r.numbers[steps[i].stage]
-		changed = changed || number != steps[i].stage
-		steps[i].stage = number
+	for i := range es {
+		number := r.numbers[es[i].stage]
+		changed = changed || number != es[i].stage
+		es[i].stage = number
 	}
 	if !changed {
 		return kept
 	}
-	slices.SortFunc(steps, func(a, b step) int { return a.compare(&b) })
-	return newTrail(steps)
+	slices.SortFunc(es, func(a, b entry) int { return a.compare(&b) })
+	return newTrail(es)
 }
 
 // queue puts all in their order, and finds the places that are free.
@@ -240,7 +330,7 @@ func (r *restorer) queue() {
 		for _, s := range slots {
 			r.byState[in].push(&r.table, s)
 			if state(in) != ended {
-				r.countActive(r.table.at(s).last, 1)
+				r.countActive(r.table.at(s), 1)
 			}
 		}
 		all = append(all, slots...)

@@ -4,8 +4,10 @@
 package funnel
 
 import (
+	"time"
 	"unique"
 
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cohorts"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
 
@@ -24,10 +26,10 @@ type verification struct {
 	text    string // the key, and behind it the external id
 	trail   trail
 	tracker unique.Handle[string]
-	first   int64 // receipt of the first event, in nanoseconds since 1970
-	due     int64 // when it ends, unless something comes
-	reached uint64
-	score   float64 // the last known; a step says whether there is one
+	first   time.Duration // receipt of the first event, by the Funnel's clock
+	due     time.Duration // when it ends, unless something comes
+	reached uint64        // a bit for each stage that has a number of its own
+	score   float64       // the last known; an entry says whether there is one
 	links   [linkKinds]links
 	events  uint32
 	// sameHash is for the index.
@@ -35,8 +37,27 @@ type verification struct {
 	keyLen   uint16
 	ends     uint16
 	state    state
-	last     uint8 // stage of the last step
-	timed    bool  // the time to its completion has been given
+	last     uint8 // stage of the last entry
+	passed   uint8 // stage of the furthest step of the happy path that has been given, from 1 on; 0 for none
+	flags    uint8
+}
+
+// Flags of a verification, beside which its state has room in a byte.
+const (
+	durationGiven = 1 << 7 // the time to its completion has been given
+	reinitialized = 1 << 6 // which has been told
+	placeBits     = 7 << placeShift
+	placeShift    = 2
+	stateBits     = 1<<placeShift - 1
+)
+
+// place returns how the verification is counted in the statistics.
+func (v *verification) place() cohorts.Place {
+	return cohorts.Place(v.flags & placeBits >> placeShift)
+}
+
+func (v *verification) setPlace(p cohorts.Place) {
+	v.flags = v.flags&^placeBits | uint8(p)<<placeShift
 }
 
 func (v *verification) key() string {
@@ -63,18 +84,25 @@ type table struct {
 	chunks  []*[chunkSize]verification
 	changed []bool // which chunks have changed since they were written
 	free    []slot
+	// saving is told, during a Save, of a chunk before it changes.
+	saving func(chunk int)
 }
 
 func (t *table) at(s slot) *verification {
 	return &t.chunks[s/chunkSize][s%chunkSize]
 }
 
+// change is to be called before a verification changes.
 func (t *table) change(s slot) {
-	t.changed[s/chunkSize] = true
+	chunk := int(s / chunkSize)
+	if t.saving != nil {
+		t.saving(chunk)
+	}
+	t.changed[chunk] = true
 }
 
-// take returns a place that is free.
-func (t *table) take() slot {
+// allocate returns a place that is free.
+func (t *table) allocate() slot {
 	if len(t.free) == 0 {
 		t.grow()
 	}
@@ -97,8 +125,8 @@ func (t *table) grow() {
 }
 
 func (t *table) release(s slot) {
-	*t.at(s) = verification{}
 	t.change(s)
+	*t.at(s) = verification{}
 	t.free = append(t.free, s)
 }
 

@@ -13,65 +13,176 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
 
-// step is one event of a verification.
-type step struct {
+// entry is one event of a verification.
+type entry struct {
 	at    uint64 // nanoseconds since 1970
 	id    event.ID
 	stage uint8 // its number
+	mark  mark
 
-	timed  bool // the time to its stage has been given
-	scored bool // the last known score came with it
+	scored  bool // the last known score came with it
+	tracked bool // it is the earliest with a tracker
 }
 
-// documented is how many stages VerifyYou documents, completed the number of the one that ends the flow.
-var (
-	documented = uint8(len(event.Stages()))
-	completed  = uint8(slices.Index(event.Stages(), "verification_completed"))
+// mark says what has been made of an entry. It is two bits of the trail.
+type mark uint8
+
+const (
+	fresh     mark = iota // it was in the trail of no end yet
+	told                  // it was
+	timed                 // it was, and the time to its stage has been given
+	straggler             // it came after the end and is earlier: known, but no part of what is told
 )
 
-// compare orders steps by time, on a tie by VerifyYou's table, undocumented stages last, then by identity.
-func (s *step) compare(o *step) int {
+// compare orders entries by time, on a tie by VerifyYou's table, undocumented stages last, then by identity.
+func (e *entry) compare(o *entry) int {
 	return cmp.Or(
-		cmp.Compare(s.at, o.at),
-		cmp.Compare(min(s.stage, documented), min(o.stage, documented)),
-		bytes.Compare(s.id[:], o.id[:]),
+		cmp.Compare(e.at, o.at),
+		cmp.Compare(min(e.stage, documented), min(o.stage, documented)),
+		bytes.Compare(e.id[:], o.id[:]),
 	)
 }
 
-// trail is the steps of a verification in order, written so that they take little memory: a million verifications are
-// followed. A step is its stage and flags in one byte, its identity, and the microseconds since the step before it, with
-// the nanoseconds beyond them only where there are any.
+// entries are those of one verification, in order.
+type entries []entry
+
+// inTime iterates over those that are no stragglers.
+func (es entries) inTime(yield func(*entry) bool) {
+	for i := range es {
+		if es[i].mark != straggler && !yield(&es[i]) {
+			return
+		}
+	}
+}
+
+func (es entries) contains(id event.ID) bool {
+	return slices.ContainsFunc(es, func(e entry) bool { return e.id == id })
+}
+
+// first returns the first entry of a stage that is no straggler, nil if there is none.
+func (es entries) first(stage uint8) *entry {
+	for e := range es.inTime {
+		if e.stage == stage {
+			return e
+		}
+	}
+	return nil
+}
+
+// last returns the last entry that is no straggler; there is always one.
+func (es entries) last() *entry {
+	for i := len(es) - 1; i > 0; i-- {
+		if es[i].mark != straggler {
+			return &es[i]
+		}
+	}
+	return &es[0]
+}
+
+// count returns how many entries of a stage are no stragglers.
+func (es entries) count(stage uint8) (n int) {
+	for e := range es.inTime {
+		if e.stage == stage {
+			n++
+		}
+	}
+	return n
+}
+
+// score makes an entry the one that the last known score came with, unless a later one is it.
+func (es entries) score(next *entry) {
+	for i := range es {
+		if es[i].scored {
+			if next.compare(&es[i]) < 0 {
+				return
+			}
+			es[i].scored = false
+		}
+	}
+	next.scored = true
+}
+
+// track makes an entry the earliest one with a tracker, unless an earlier one is it.
+func (es entries) track(next *entry) {
+	for i := range es {
+		if es[i].tracked {
+			if next.compare(&es[i]) > 0 {
+				return
+			}
+			es[i].tracked = false
+		}
+	}
+	next.tracked = true
+}
+
+// maxEntries is how many events of a verification are kept.
+const maxEntries = 256
+
+// insert puts an entry into its place, and reports false if it is not kept. Once there are maxEntries, only the last one
+// and the first of a stage get in, each in the place of one that is expendable.
+func (es entries) insert(e entry) (entries, bool) {
+	place, _ := slices.BinarySearchFunc(es, e, func(a, b entry) int { return a.compare(&b) })
+	if len(es) >= maxEntries {
+		if e.mark == straggler || place < len(es) && es[:place].first(e.stage) != nil {
+			return es, false
+		}
+		leaves := es.expendable()
+		es = slices.Delete(es, leaves, leaves+1)
+		if leaves < place {
+			place--
+		}
+	}
+	return slices.Insert(es, place, e), true
+}
+
+// expendable returns the latest entry that is not needed: neither the last, nor the first of its stage, nor one that
+// shows what has been given. There are fewer of these than maxEntries.
+func (es entries) expendable() int {
+	isNeeded := func(e *entry) bool {
+		return e.mark == timed || e.scored || e.tracked || e == es.last() || e == es.first(e.stage)
+	}
+	leaves := len(es) - 1
+	for isNeeded(&es[leaves]) {
+		leaves--
+	}
+	return leaves
+}
+
+// trail is the entries of a verification, written so that they take little memory: a million verifications are followed.
+// It begins with the place of the one that is scored and of the one that is tracked, from 1 on, 0 for none. An entry is
+// its stage and mark in one byte, its identity, and the microseconds since the entry before it, with the nanoseconds
+// beyond them only where there are any.
 type trail string
 
 const (
-	stageBits  = cardinality.OtherNumber
-	timedFlag  = 1 << 6
-	scoredFlag = 1 << 7
+	stageBits = cardinality.OtherNumber
+	markShift = 6
 )
 
-func newTrail(steps []step) trail {
+func newTrail(es entries) trail {
 	var scratch [512]byte
 	out := scratch[:0]
-	var before uint64
-	for i := range steps {
-		s := &steps[i]
-		out = append(out, s.tag())
-		out = append(out, s.id[:]...)
-		out = appendTime(out, s.at-before)
-		before = s.at
+	out = binary.AppendUvarint(out, es.place(func(e *entry) bool { return e.scored }))
+	out = binary.AppendUvarint(out, es.place(func(e *entry) bool { return e.tracked }))
+	var prev uint64
+	for i := range es {
+		e := &es[i]
+		out = append(out, e.stage|byte(e.mark)<<markShift)
+		out = append(out, e.id[:]...)
+		out = appendTime(out, e.at-prev)
+		prev = e.at
 	}
 	return trail(out)
 }
 
-func (s *step) tag() byte {
-	tag := s.stage
-	if s.timed {
-		tag |= timedFlag
+// place returns which entry is of a kind, from 1 on, 0 for none.
+func (es entries) place(is func(*entry) bool) uint64 {
+	for i := range es {
+		if is(&es[i]) {
+			return uint64(i) + 1
+		}
 	}
-	if s.scored {
-		tag |= scoredFlag
-	}
-	return tag
+	return 0
 }
 
 // appendTime writes twice the microseconds of a duration, and 1 more where nanoseconds follow.
@@ -83,10 +194,11 @@ func appendTime(out []byte, nanos uint64) []byte {
 	return binary.AppendUvarint(binary.AppendUvarint(out, micros*2+1), rest)
 }
 
-// steps appends the steps of a trail to others. It reports false if the trail is damaged.
-func (t trail) steps(to []step) ([]step, bool) {
+// entries appends the entries of a trail to none. It reports false if the trail is corrupt.
+func (t trail) entries(to entries) (entries, bool) {
 	var at uint64
 	in := trailReader{rest: t}
+	scored, tracked := in.uvarint(), in.uvarint()
 	for len(in.rest) > 0 {
 		tag := in.bytes(1)
 		id := in.bytes(len(event.ID{}))
@@ -94,9 +206,19 @@ func (t trail) steps(to []step) ([]step, bool) {
 		if in.bad {
 			return to, false
 		}
-		s := step{at: at, stage: tag[0] & stageBits, timed: tag[0]&timedFlag != 0, scored: tag[0]&scoredFlag != 0}
-		copy(s.id[:], id)
-		to = append(to, s)
+		e := entry{at: at, stage: tag[0] & stageBits, mark: mark(tag[0] >> markShift)}
+		copy(e.id[:], id)
+		to = append(to, e)
+	}
+	n := uint64(len(to))
+	if in.bad || scored > n || tracked > n {
+		return to, false
+	}
+	if scored > 0 {
+		to[scored-1].scored = true
+	}
+	if tracked > 0 {
+		to[tracked-1].tracked = true
 	}
 	return to, true
 }
@@ -139,42 +261,4 @@ func (r *trailReader) uvarint() uint64 {
 	}
 	r.bad = true
 	return 0
-}
-
-func contains(steps []step, id event.ID) bool {
-	return slices.ContainsFunc(steps, func(s step) bool { return s.id == id })
-}
-
-func indexOfStage(steps []step, stage uint8) int {
-	return slices.IndexFunc(steps, func(s step) bool { return s.stage == stage })
-}
-
-// maxSteps is how many events of a verification are kept.
-const maxSteps = 256
-
-// insert adds a step in its place. Where there is no room, only one that is the first completion or the last of all
-// gets in; it reports whether it did.
-func insert(steps []step, s step) ([]step, bool) {
-	place, _ := slices.BinarySearchFunc(steps, s, func(a, b step) int { return a.compare(&b) })
-	if len(steps) >= maxSteps {
-		if place < len(steps) && (s.stage != completed || indexOfStage(steps, completed) >= 0) {
-			return steps, false
-		}
-		leaves := expendable(steps)
-		steps = slices.Delete(steps, leaves, leaves+1)
-		if leaves < place {
-			place--
-		}
-	}
-	return slices.Insert(steps, place, s), true
-}
-
-// expendable returns the latest step that is neither the last nor the first completion, and bears no mark.
-func expendable(steps []step) int {
-	completion := indexOfStage(steps, completed)
-	leaves := len(steps) - 2
-	for leaves == completion || steps[leaves].timed || steps[leaves].scored {
-		leaves-- // there are more steps than there can be marks
-	}
-	return leaves
 }

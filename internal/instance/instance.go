@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
@@ -27,6 +28,18 @@ func ID(parts ...string) (string, error) {
 	}
 	name := strings.Join(append([]string{host}, parts...), "\x00")
 	return uuid.NewSHA1(namespace, []byte(name)).String(), nil
+}
+
+// InCollector returns the service.instance.id of a component that may run more than once on a host: two processes with
+// one configuration must not share it. It is made of the service.instance.id of the Collector's own telemetry, which each
+// process makes at its start, or random where there is none (it can be switched off), and of the component's id.
+func InCollector(collector pcommon.Resource, id component.ID) string {
+	const attribute = "service.instance.id" // semantic conventions, Service
+	process, ok := collector.Attributes().Get(attribute)
+	if !ok || process.AsString() == "" {
+		return uuid.NewString()
+	}
+	return uuid.NewSHA1(namespace, []byte(process.AsString()+"\x00"+id.String())).String()
 }
 
 // resourceBuilder is what mdatagen makes for each component.

@@ -14,7 +14,8 @@ import (
 type VerifyyouStageDurationMetricAttributeKey string
 
 const (
-	VerifyyouStageDurationMetricAttributeKeyVerifyyouStage VerifyyouStageDurationMetricAttributeKey = "verifyyou.stage"
+	VerifyyouStageDurationMetricAttributeKeyVerifyyouExternalTrackerOptIn VerifyyouStageDurationMetricAttributeKey = "verifyyou.external_tracker"
+	VerifyyouStageDurationMetricAttributeKeyVerifyyouStage                VerifyyouStageDurationMetricAttributeKey = "verifyyou.stage"
 )
 
 // VerifyyouStageDurationMetricConfig provides config for the verifyyou.stage.duration metric.
@@ -43,9 +44,9 @@ func (ms *VerifyyouStageDurationMetricConfig) Unmarshal(parser *confmap.Conf) er
 func (ms *VerifyyouStageDurationMetricConfig) Validate() error {
 	for _, val := range ms.EnabledAttributes {
 		switch val {
-		case VerifyyouStageDurationMetricAttributeKeyVerifyyouStage:
+		case VerifyyouStageDurationMetricAttributeKeyVerifyyouExternalTrackerOptIn, VerifyyouStageDurationMetricAttributeKeyVerifyyouStage:
 		default:
-			return fmt.Errorf("metric verifyyou.stage.duration doesn't have an attribute %v, valid attributes: [verifyyou.stage]", val)
+			return fmt.Errorf("metric verifyyou.stage.duration doesn't have an attribute %v, valid attributes: [verifyyou.external_tracker, verifyyou.stage]", val)
 		}
 	}
 
@@ -62,6 +63,7 @@ func (ms *VerifyyouStageDurationMetricConfig) Validate() error {
 type VerifyyouVerificationActiveMetricAttributeKey string
 
 const (
+	VerifyyouVerificationActiveMetricAttributeKeyVerifyyouExternalTrackerOptIn  VerifyyouVerificationActiveMetricAttributeKey = "verifyyou.external_tracker"
 	VerifyyouVerificationActiveMetricAttributeKeyVerifyyouVerificationLastStage VerifyyouVerificationActiveMetricAttributeKey = "verifyyou.verification.last_stage"
 )
 
@@ -91,9 +93,58 @@ func (ms *VerifyyouVerificationActiveMetricConfig) Unmarshal(parser *confmap.Con
 func (ms *VerifyyouVerificationActiveMetricConfig) Validate() error {
 	for _, val := range ms.EnabledAttributes {
 		switch val {
-		case VerifyyouVerificationActiveMetricAttributeKeyVerifyyouVerificationLastStage:
+		case VerifyyouVerificationActiveMetricAttributeKeyVerifyyouExternalTrackerOptIn, VerifyyouVerificationActiveMetricAttributeKeyVerifyyouVerificationLastStage:
 		default:
-			return fmt.Errorf("metric verifyyou.verification.active doesn't have an attribute %v, valid attributes: [verifyyou.verification.last_stage]", val)
+			return fmt.Errorf("metric verifyyou.verification.active doesn't have an attribute %v, valid attributes: [verifyyou.external_tracker, verifyyou.verification.last_stage]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// VerifyyouVerificationAttemptsMetricAttributeKey specifies the key of an attribute for the verifyyou.verification.attempts metric.
+type VerifyyouVerificationAttemptsMetricAttributeKey string
+
+const (
+	VerifyyouVerificationAttemptsMetricAttributeKeyVerifyyouExternalTrackerOptIn VerifyyouVerificationAttemptsMetricAttributeKey = "verifyyou.external_tracker"
+	VerifyyouVerificationAttemptsMetricAttributeKeyVerifyyouVerificationOutcome  VerifyyouVerificationAttemptsMetricAttributeKey = "verifyyou.verification.outcome"
+)
+
+// VerifyyouVerificationAttemptsMetricConfig provides config for the verifyyou.verification.attempts metric.
+type VerifyyouVerificationAttemptsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                            `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []VerifyyouVerificationAttemptsMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *VerifyyouVerificationAttemptsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *VerifyyouVerificationAttemptsMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case VerifyyouVerificationAttemptsMetricAttributeKeyVerifyyouExternalTrackerOptIn, VerifyyouVerificationAttemptsMetricAttributeKeyVerifyyouVerificationOutcome:
+		default:
+			return fmt.Errorf("metric verifyyou.verification.attempts doesn't have an attribute %v, valid attributes: [verifyyou.external_tracker, verifyyou.verification.outcome]", val)
 		}
 	}
 
@@ -158,9 +209,10 @@ func (ms *VerifyyouVerificationDurationMetricConfig) Validate() error {
 type VerifyyouVerificationEndedMetricAttributeKey string
 
 const (
-	VerifyyouVerificationEndedMetricAttributeKeyVerifyyouExternalTracker       VerifyyouVerificationEndedMetricAttributeKey = "verifyyou.external_tracker"
-	VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationLastStage VerifyyouVerificationEndedMetricAttributeKey = "verifyyou.verification.last_stage"
-	VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationOutcome   VerifyyouVerificationEndedMetricAttributeKey = "verifyyou.verification.outcome"
+	VerifyyouVerificationEndedMetricAttributeKeyVerifyyouExternalTracker        VerifyyouVerificationEndedMetricAttributeKey = "verifyyou.external_tracker"
+	VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationDroppedOff VerifyyouVerificationEndedMetricAttributeKey = "verifyyou.verification.dropped_off"
+	VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationLastStage  VerifyyouVerificationEndedMetricAttributeKey = "verifyyou.verification.last_stage"
+	VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationOutcome    VerifyyouVerificationEndedMetricAttributeKey = "verifyyou.verification.outcome"
 )
 
 // VerifyyouVerificationEndedMetricConfig provides config for the verifyyou.verification.ended metric.
@@ -189,9 +241,58 @@ func (ms *VerifyyouVerificationEndedMetricConfig) Unmarshal(parser *confmap.Conf
 func (ms *VerifyyouVerificationEndedMetricConfig) Validate() error {
 	for _, val := range ms.EnabledAttributes {
 		switch val {
-		case VerifyyouVerificationEndedMetricAttributeKeyVerifyyouExternalTracker, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationLastStage, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationOutcome:
+		case VerifyyouVerificationEndedMetricAttributeKeyVerifyyouExternalTracker, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationDroppedOff, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationLastStage, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationOutcome:
 		default:
-			return fmt.Errorf("metric verifyyou.verification.ended doesn't have an attribute %v, valid attributes: [verifyyou.external_tracker, verifyyou.verification.last_stage, verifyyou.verification.outcome]", val)
+			return fmt.Errorf("metric verifyyou.verification.ended doesn't have an attribute %v, valid attributes: [verifyyou.external_tracker, verifyyou.verification.dropped_off, verifyyou.verification.last_stage, verifyyou.verification.outcome]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// VerifyyouVerificationPassedMetricAttributeKey specifies the key of an attribute for the verifyyou.verification.passed metric.
+type VerifyyouVerificationPassedMetricAttributeKey string
+
+const (
+	VerifyyouVerificationPassedMetricAttributeKeyVerifyyouExternalTracker VerifyyouVerificationPassedMetricAttributeKey = "verifyyou.external_tracker"
+	VerifyyouVerificationPassedMetricAttributeKeyVerifyyouStage           VerifyyouVerificationPassedMetricAttributeKey = "verifyyou.stage"
+)
+
+// VerifyyouVerificationPassedMetricConfig provides config for the verifyyou.verification.passed metric.
+type VerifyyouVerificationPassedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                          `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []VerifyyouVerificationPassedMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *VerifyyouVerificationPassedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *VerifyyouVerificationPassedMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case VerifyyouVerificationPassedMetricAttributeKeyVerifyyouExternalTracker, VerifyyouVerificationPassedMetricAttributeKeyVerifyyouStage:
+		default:
+			return fmt.Errorf("metric verifyyou.verification.passed doesn't have an attribute %v, valid attributes: [verifyyou.external_tracker, verifyyou.stage]", val)
 		}
 	}
 
@@ -257,9 +358,10 @@ func (ms *VerifyyouVerificationReachedMetricConfig) Validate() error {
 type VerifyyouVerificationResumedMetricAttributeKey string
 
 const (
-	VerifyyouVerificationResumedMetricAttributeKeyVerifyyouExternalTracker       VerifyyouVerificationResumedMetricAttributeKey = "verifyyou.external_tracker"
-	VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationLastStage VerifyyouVerificationResumedMetricAttributeKey = "verifyyou.verification.last_stage"
-	VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationOutcome   VerifyyouVerificationResumedMetricAttributeKey = "verifyyou.verification.outcome"
+	VerifyyouVerificationResumedMetricAttributeKeyVerifyyouExternalTracker        VerifyyouVerificationResumedMetricAttributeKey = "verifyyou.external_tracker"
+	VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationDroppedOff VerifyyouVerificationResumedMetricAttributeKey = "verifyyou.verification.dropped_off"
+	VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationLastStage  VerifyyouVerificationResumedMetricAttributeKey = "verifyyou.verification.last_stage"
+	VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationOutcome    VerifyyouVerificationResumedMetricAttributeKey = "verifyyou.verification.outcome"
 )
 
 // VerifyyouVerificationResumedMetricConfig provides config for the verifyyou.verification.resumed metric.
@@ -288,9 +390,9 @@ func (ms *VerifyyouVerificationResumedMetricConfig) Unmarshal(parser *confmap.Co
 func (ms *VerifyyouVerificationResumedMetricConfig) Validate() error {
 	for _, val := range ms.EnabledAttributes {
 		switch val {
-		case VerifyyouVerificationResumedMetricAttributeKeyVerifyyouExternalTracker, VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationLastStage, VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationOutcome:
+		case VerifyyouVerificationResumedMetricAttributeKeyVerifyyouExternalTracker, VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationDroppedOff, VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationLastStage, VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationOutcome:
 		default:
-			return fmt.Errorf("metric verifyyou.verification.resumed doesn't have an attribute %v, valid attributes: [verifyyou.external_tracker, verifyyou.verification.last_stage, verifyyou.verification.outcome]", val)
+			return fmt.Errorf("metric verifyyou.verification.resumed doesn't have an attribute %v, valid attributes: [verifyyou.external_tracker, verifyyou.verification.dropped_off, verifyyou.verification.last_stage, verifyyou.verification.outcome]", val)
 		}
 	}
 
@@ -307,7 +409,8 @@ func (ms *VerifyyouVerificationResumedMetricConfig) Validate() error {
 type VerifyyouVerificationTrustScoreMetricAttributeKey string
 
 const (
-	VerifyyouVerificationTrustScoreMetricAttributeKeyVerifyyouVerificationOutcome VerifyyouVerificationTrustScoreMetricAttributeKey = "verifyyou.verification.outcome"
+	VerifyyouVerificationTrustScoreMetricAttributeKeyVerifyyouExternalTrackerOptIn VerifyyouVerificationTrustScoreMetricAttributeKey = "verifyyou.external_tracker"
+	VerifyyouVerificationTrustScoreMetricAttributeKeyVerifyyouVerificationOutcome  VerifyyouVerificationTrustScoreMetricAttributeKey = "verifyyou.verification.outcome"
 )
 
 // VerifyyouVerificationTrustScoreMetricConfig provides config for the verifyyou.verification.trust_score metric.
@@ -336,9 +439,9 @@ func (ms *VerifyyouVerificationTrustScoreMetricConfig) Unmarshal(parser *confmap
 func (ms *VerifyyouVerificationTrustScoreMetricConfig) Validate() error {
 	for _, val := range ms.EnabledAttributes {
 		switch val {
-		case VerifyyouVerificationTrustScoreMetricAttributeKeyVerifyyouVerificationOutcome:
+		case VerifyyouVerificationTrustScoreMetricAttributeKeyVerifyyouExternalTrackerOptIn, VerifyyouVerificationTrustScoreMetricAttributeKeyVerifyyouVerificationOutcome:
 		default:
-			return fmt.Errorf("metric verifyyou.verification.trust_score doesn't have an attribute %v, valid attributes: [verifyyou.verification.outcome]", val)
+			return fmt.Errorf("metric verifyyou.verification.trust_score doesn't have an attribute %v, valid attributes: [verifyyou.external_tracker, verifyyou.verification.outcome]", val)
 		}
 	}
 
@@ -355,8 +458,10 @@ func (ms *VerifyyouVerificationTrustScoreMetricConfig) Validate() error {
 type MetricsConfig struct {
 	VerifyyouStageDuration          VerifyyouStageDurationMetricConfig          `mapstructure:"verifyyou.stage.duration"`
 	VerifyyouVerificationActive     VerifyyouVerificationActiveMetricConfig     `mapstructure:"verifyyou.verification.active"`
+	VerifyyouVerificationAttempts   VerifyyouVerificationAttemptsMetricConfig   `mapstructure:"verifyyou.verification.attempts"`
 	VerifyyouVerificationDuration   VerifyyouVerificationDurationMetricConfig   `mapstructure:"verifyyou.verification.duration"`
 	VerifyyouVerificationEnded      VerifyyouVerificationEndedMetricConfig      `mapstructure:"verifyyou.verification.ended"`
+	VerifyyouVerificationPassed     VerifyyouVerificationPassedMetricConfig     `mapstructure:"verifyyou.verification.passed"`
 	VerifyyouVerificationReached    VerifyyouVerificationReachedMetricConfig    `mapstructure:"verifyyou.verification.reached"`
 	VerifyyouVerificationResumed    VerifyyouVerificationResumedMetricConfig    `mapstructure:"verifyyou.verification.resumed"`
 	VerifyyouVerificationTrustScore VerifyyouVerificationTrustScoreMetricConfig `mapstructure:"verifyyou.verification.trust_score"`
@@ -374,6 +479,11 @@ func DefaultMetricsConfig() MetricsConfig {
 			AggregationStrategy: AggregationStrategySum,
 			EnabledAttributes:   []VerifyyouVerificationActiveMetricAttributeKey{VerifyyouVerificationActiveMetricAttributeKeyVerifyyouVerificationLastStage},
 		},
+		VerifyyouVerificationAttempts: VerifyyouVerificationAttemptsMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []VerifyyouVerificationAttemptsMetricAttributeKey{VerifyyouVerificationAttemptsMetricAttributeKeyVerifyyouVerificationOutcome},
+		},
 		VerifyyouVerificationDuration: VerifyyouVerificationDurationMetricConfig{
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategyAvg,
@@ -383,6 +493,11 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategySum,
 			EnabledAttributes:   []VerifyyouVerificationEndedMetricAttributeKey{VerifyyouVerificationEndedMetricAttributeKeyVerifyyouExternalTracker, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationLastStage, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationOutcome},
+		},
+		VerifyyouVerificationPassed: VerifyyouVerificationPassedMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []VerifyyouVerificationPassedMetricAttributeKey{VerifyyouVerificationPassedMetricAttributeKeyVerifyyouExternalTracker, VerifyyouVerificationPassedMetricAttributeKeyVerifyyouStage},
 		},
 		VerifyyouVerificationReached: VerifyyouVerificationReachedMetricConfig{
 			Enabled:             true,

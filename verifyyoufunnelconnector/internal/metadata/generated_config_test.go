@@ -30,12 +30,17 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VerifyyouStageDuration: VerifyyouStageDurationMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []VerifyyouStageDurationMetricAttributeKey{VerifyyouStageDurationMetricAttributeKeyVerifyyouStage},
+						EnabledAttributes:   []VerifyyouStageDurationMetricAttributeKey{VerifyyouStageDurationMetricAttributeKeyVerifyyouExternalTrackerOptIn, VerifyyouStageDurationMetricAttributeKeyVerifyyouStage},
 					},
 					VerifyyouVerificationActive: VerifyyouVerificationActiveMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []VerifyyouVerificationActiveMetricAttributeKey{VerifyyouVerificationActiveMetricAttributeKeyVerifyyouVerificationLastStage},
+						EnabledAttributes:   []VerifyyouVerificationActiveMetricAttributeKey{VerifyyouVerificationActiveMetricAttributeKeyVerifyyouExternalTrackerOptIn, VerifyyouVerificationActiveMetricAttributeKeyVerifyyouVerificationLastStage},
+					},
+					VerifyyouVerificationAttempts: VerifyyouVerificationAttemptsMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []VerifyyouVerificationAttemptsMetricAttributeKey{VerifyyouVerificationAttemptsMetricAttributeKeyVerifyyouExternalTrackerOptIn, VerifyyouVerificationAttemptsMetricAttributeKeyVerifyyouVerificationOutcome},
 					},
 					VerifyyouVerificationDuration: VerifyyouVerificationDurationMetricConfig{
 						Enabled:             true,
@@ -45,7 +50,12 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VerifyyouVerificationEnded: VerifyyouVerificationEndedMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []VerifyyouVerificationEndedMetricAttributeKey{VerifyyouVerificationEndedMetricAttributeKeyVerifyyouExternalTracker, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationLastStage, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationOutcome},
+						EnabledAttributes:   []VerifyyouVerificationEndedMetricAttributeKey{VerifyyouVerificationEndedMetricAttributeKeyVerifyyouExternalTracker, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationDroppedOff, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationLastStage, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationOutcome},
+					},
+					VerifyyouVerificationPassed: VerifyyouVerificationPassedMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []VerifyyouVerificationPassedMetricAttributeKey{VerifyyouVerificationPassedMetricAttributeKeyVerifyyouExternalTracker, VerifyyouVerificationPassedMetricAttributeKeyVerifyyouStage},
 					},
 					VerifyyouVerificationReached: VerifyyouVerificationReachedMetricConfig{
 						Enabled:             true,
@@ -55,12 +65,12 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VerifyyouVerificationResumed: VerifyyouVerificationResumedMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []VerifyyouVerificationResumedMetricAttributeKey{VerifyyouVerificationResumedMetricAttributeKeyVerifyyouExternalTracker, VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationLastStage, VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationOutcome},
+						EnabledAttributes:   []VerifyyouVerificationResumedMetricAttributeKey{VerifyyouVerificationResumedMetricAttributeKeyVerifyyouExternalTracker, VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationDroppedOff, VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationLastStage, VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationOutcome},
 					},
 					VerifyyouVerificationTrustScore: VerifyyouVerificationTrustScoreMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []VerifyyouVerificationTrustScoreMetricAttributeKey{VerifyyouVerificationTrustScoreMetricAttributeKeyVerifyyouVerificationOutcome},
+						EnabledAttributes:   []VerifyyouVerificationTrustScoreMetricAttributeKey{VerifyyouVerificationTrustScoreMetricAttributeKeyVerifyyouExternalTrackerOptIn, VerifyyouVerificationTrustScoreMetricAttributeKeyVerifyyouVerificationOutcome},
 					},
 				},
 				ResourceAttributes: ResourceAttributesConfig{
@@ -76,12 +86,17 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VerifyyouStageDuration: VerifyyouStageDurationMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []VerifyyouStageDurationMetricAttributeKey{VerifyyouStageDurationMetricAttributeKeyVerifyyouStage},
+						EnabledAttributes:   []VerifyyouStageDurationMetricAttributeKey{VerifyyouStageDurationMetricAttributeKeyVerifyyouExternalTrackerOptIn, VerifyyouStageDurationMetricAttributeKeyVerifyyouStage},
 					},
 					VerifyyouVerificationActive: VerifyyouVerificationActiveMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []VerifyyouVerificationActiveMetricAttributeKey{VerifyyouVerificationActiveMetricAttributeKeyVerifyyouVerificationLastStage},
+						EnabledAttributes:   []VerifyyouVerificationActiveMetricAttributeKey{VerifyyouVerificationActiveMetricAttributeKeyVerifyyouExternalTrackerOptIn, VerifyyouVerificationActiveMetricAttributeKeyVerifyyouVerificationLastStage},
+					},
+					VerifyyouVerificationAttempts: VerifyyouVerificationAttemptsMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []VerifyyouVerificationAttemptsMetricAttributeKey{VerifyyouVerificationAttemptsMetricAttributeKeyVerifyyouExternalTrackerOptIn, VerifyyouVerificationAttemptsMetricAttributeKeyVerifyyouVerificationOutcome},
 					},
 					VerifyyouVerificationDuration: VerifyyouVerificationDurationMetricConfig{
 						Enabled:             false,
@@ -91,7 +106,12 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VerifyyouVerificationEnded: VerifyyouVerificationEndedMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []VerifyyouVerificationEndedMetricAttributeKey{VerifyyouVerificationEndedMetricAttributeKeyVerifyyouExternalTracker, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationLastStage, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationOutcome},
+						EnabledAttributes:   []VerifyyouVerificationEndedMetricAttributeKey{VerifyyouVerificationEndedMetricAttributeKeyVerifyyouExternalTracker, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationDroppedOff, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationLastStage, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationOutcome},
+					},
+					VerifyyouVerificationPassed: VerifyyouVerificationPassedMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []VerifyyouVerificationPassedMetricAttributeKey{VerifyyouVerificationPassedMetricAttributeKeyVerifyyouExternalTracker, VerifyyouVerificationPassedMetricAttributeKeyVerifyyouStage},
 					},
 					VerifyyouVerificationReached: VerifyyouVerificationReachedMetricConfig{
 						Enabled:             false,
@@ -101,12 +121,12 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VerifyyouVerificationResumed: VerifyyouVerificationResumedMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []VerifyyouVerificationResumedMetricAttributeKey{VerifyyouVerificationResumedMetricAttributeKeyVerifyyouExternalTracker, VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationLastStage, VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationOutcome},
+						EnabledAttributes:   []VerifyyouVerificationResumedMetricAttributeKey{VerifyyouVerificationResumedMetricAttributeKeyVerifyyouExternalTracker, VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationDroppedOff, VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationLastStage, VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationOutcome},
 					},
 					VerifyyouVerificationTrustScore: VerifyyouVerificationTrustScoreMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []VerifyyouVerificationTrustScoreMetricAttributeKey{VerifyyouVerificationTrustScoreMetricAttributeKeyVerifyyouVerificationOutcome},
+						EnabledAttributes:   []VerifyyouVerificationTrustScoreMetricAttributeKey{VerifyyouVerificationTrustScoreMetricAttributeKeyVerifyyouExternalTrackerOptIn, VerifyyouVerificationTrustScoreMetricAttributeKeyVerifyyouVerificationOutcome},
 					},
 				},
 				ResourceAttributes: ResourceAttributesConfig{
@@ -119,7 +139,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(VerifyyouStageDurationMetricConfig{}, VerifyyouVerificationActiveMetricConfig{}, VerifyyouVerificationDurationMetricConfig{}, VerifyyouVerificationEndedMetricConfig{}, VerifyyouVerificationReachedMetricConfig{}, VerifyyouVerificationResumedMetricConfig{}, VerifyyouVerificationTrustScoreMetricConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(VerifyyouStageDurationMetricConfig{}, VerifyyouVerificationActiveMetricConfig{}, VerifyyouVerificationAttemptsMetricConfig{}, VerifyyouVerificationDurationMetricConfig{}, VerifyyouVerificationEndedMetricConfig{}, VerifyyouVerificationPassedMetricConfig{}, VerifyyouVerificationReachedMetricConfig{}, VerifyyouVerificationResumedMetricConfig{}, VerifyyouVerificationTrustScoreMetricConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -129,7 +149,7 @@ func TestVerifyyouStageDurationMetricsConfig_Validate(t *testing.T) {
 	require.NoError(t, cfg.Validate())
 
 	cfg.EnabledAttributes = []VerifyyouStageDurationMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric verifyyou.stage.duration doesn't have an attribute invalid, valid attributes: [verifyyou.stage]")
+	require.ErrorContains(t, cfg.Validate(), "metric verifyyou.stage.duration doesn't have an attribute invalid, valid attributes: [verifyyou.external_tracker, verifyyou.stage]")
 
 	cfg = DefaultMetricsConfig().VerifyyouStageDuration
 	cfg.AggregationStrategy = "invalid"
@@ -141,9 +161,21 @@ func TestVerifyyouVerificationActiveMetricsConfig_Validate(t *testing.T) {
 	require.NoError(t, cfg.Validate())
 
 	cfg.EnabledAttributes = []VerifyyouVerificationActiveMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric verifyyou.verification.active doesn't have an attribute invalid, valid attributes: [verifyyou.verification.last_stage]")
+	require.ErrorContains(t, cfg.Validate(), "metric verifyyou.verification.active doesn't have an attribute invalid, valid attributes: [verifyyou.external_tracker, verifyyou.verification.last_stage]")
 
 	cfg = DefaultMetricsConfig().VerifyyouVerificationActive
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestVerifyyouVerificationAttemptsMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().VerifyyouVerificationAttempts
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []VerifyyouVerificationAttemptsMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric verifyyou.verification.attempts doesn't have an attribute invalid, valid attributes: [verifyyou.external_tracker, verifyyou.verification.outcome]")
+
+	cfg = DefaultMetricsConfig().VerifyyouVerificationAttempts
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }
@@ -165,9 +197,21 @@ func TestVerifyyouVerificationEndedMetricsConfig_Validate(t *testing.T) {
 	require.NoError(t, cfg.Validate())
 
 	cfg.EnabledAttributes = []VerifyyouVerificationEndedMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric verifyyou.verification.ended doesn't have an attribute invalid, valid attributes: [verifyyou.external_tracker, verifyyou.verification.last_stage, verifyyou.verification.outcome]")
+	require.ErrorContains(t, cfg.Validate(), "metric verifyyou.verification.ended doesn't have an attribute invalid, valid attributes: [verifyyou.external_tracker, verifyyou.verification.dropped_off, verifyyou.verification.last_stage, verifyyou.verification.outcome]")
 
 	cfg = DefaultMetricsConfig().VerifyyouVerificationEnded
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestVerifyyouVerificationPassedMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().VerifyyouVerificationPassed
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []VerifyyouVerificationPassedMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric verifyyou.verification.passed doesn't have an attribute invalid, valid attributes: [verifyyou.external_tracker, verifyyou.stage]")
+
+	cfg = DefaultMetricsConfig().VerifyyouVerificationPassed
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }
@@ -189,7 +233,7 @@ func TestVerifyyouVerificationResumedMetricsConfig_Validate(t *testing.T) {
 	require.NoError(t, cfg.Validate())
 
 	cfg.EnabledAttributes = []VerifyyouVerificationResumedMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric verifyyou.verification.resumed doesn't have an attribute invalid, valid attributes: [verifyyou.external_tracker, verifyyou.verification.last_stage, verifyyou.verification.outcome]")
+	require.ErrorContains(t, cfg.Validate(), "metric verifyyou.verification.resumed doesn't have an attribute invalid, valid attributes: [verifyyou.external_tracker, verifyyou.verification.dropped_off, verifyyou.verification.last_stage, verifyyou.verification.outcome]")
 
 	cfg = DefaultMetricsConfig().VerifyyouVerificationResumed
 	cfg.AggregationStrategy = "invalid"
@@ -201,7 +245,7 @@ func TestVerifyyouVerificationTrustScoreMetricsConfig_Validate(t *testing.T) {
 	require.NoError(t, cfg.Validate())
 
 	cfg.EnabledAttributes = []VerifyyouVerificationTrustScoreMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric verifyyou.verification.trust_score doesn't have an attribute invalid, valid attributes: [verifyyou.verification.outcome]")
+	require.ErrorContains(t, cfg.Validate(), "metric verifyyou.verification.trust_score doesn't have an attribute invalid, valid attributes: [verifyyou.external_tracker, verifyyou.verification.outcome]")
 
 	cfg = DefaultMetricsConfig().VerifyyouVerificationTrustScore
 	cfg.AggregationStrategy = "invalid"

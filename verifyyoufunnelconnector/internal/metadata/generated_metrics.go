@@ -19,6 +19,36 @@ const (
 	AggregationStrategyMax = "max"
 )
 
+// AttributeReason specifies the value reason attribute.
+type AttributeReason int
+
+const (
+	_ AttributeReason = iota
+	AttributeReasonTooMany
+	AttributeReasonTooNew
+	AttributeReasonTooOld
+)
+
+// String returns the string representation of the AttributeReason.
+func (av AttributeReason) String() string {
+	switch av {
+	case AttributeReasonTooMany:
+		return "too_many"
+	case AttributeReasonTooNew:
+		return "too_new"
+	case AttributeReasonTooOld:
+		return "too_old"
+	}
+	return ""
+}
+
+// MapAttributeReason is a helper map of string to AttributeReason attribute value.
+var MapAttributeReason = map[string]AttributeReason{
+	"too_many": AttributeReasonTooMany,
+	"too_new":  AttributeReasonTooNew,
+	"too_old":  AttributeReasonTooOld,
+}
+
 // AttributeResult specifies the value result attribute.
 type AttributeResult int
 
@@ -112,11 +142,15 @@ var MapAttributeVerifyyouVerificationOutcome = map[string]AttributeVerifyyouVeri
 var MetricsInfo = metricsInfo{
 	VerifyyouStageDuration: metricInfo{
 		Name:       "verifyyou.stage.duration",
-		Attributes: []string{"verifyyou.stage"},
+		Attributes: []string{"verifyyou.external_tracker.opt_in", "verifyyou.stage"},
 	},
 	VerifyyouVerificationActive: metricInfo{
 		Name:       "verifyyou.verification.active",
-		Attributes: []string{"verifyyou.verification.last_stage"},
+		Attributes: []string{"verifyyou.external_tracker.opt_in", "verifyyou.verification.last_stage"},
+	},
+	VerifyyouVerificationAttempts: metricInfo{
+		Name:       "verifyyou.verification.attempts",
+		Attributes: []string{"verifyyou.external_tracker.opt_in", "verifyyou.verification.outcome"},
 	},
 	VerifyyouVerificationDuration: metricInfo{
 		Name:       "verifyyou.verification.duration",
@@ -124,7 +158,11 @@ var MetricsInfo = metricsInfo{
 	},
 	VerifyyouVerificationEnded: metricInfo{
 		Name:       "verifyyou.verification.ended",
-		Attributes: []string{"verifyyou.external_tracker", "verifyyou.verification.last_stage", "verifyyou.verification.outcome"},
+		Attributes: []string{"verifyyou.external_tracker", "verifyyou.verification.dropped_off", "verifyyou.verification.last_stage", "verifyyou.verification.outcome"},
+	},
+	VerifyyouVerificationPassed: metricInfo{
+		Name:       "verifyyou.verification.passed",
+		Attributes: []string{"verifyyou.external_tracker", "verifyyou.stage"},
 	},
 	VerifyyouVerificationReached: metricInfo{
 		Name:       "verifyyou.verification.reached",
@@ -132,19 +170,21 @@ var MetricsInfo = metricsInfo{
 	},
 	VerifyyouVerificationResumed: metricInfo{
 		Name:       "verifyyou.verification.resumed",
-		Attributes: []string{"verifyyou.external_tracker", "verifyyou.verification.last_stage", "verifyyou.verification.outcome"},
+		Attributes: []string{"verifyyou.external_tracker", "verifyyou.verification.dropped_off", "verifyyou.verification.last_stage", "verifyyou.verification.outcome"},
 	},
 	VerifyyouVerificationTrustScore: metricInfo{
 		Name:       "verifyyou.verification.trust_score",
-		Attributes: []string{"verifyyou.verification.outcome"},
+		Attributes: []string{"verifyyou.external_tracker.opt_in", "verifyyou.verification.outcome"},
 	},
 }
 
 type metricsInfo struct {
 	VerifyyouStageDuration          metricInfo
 	VerifyyouVerificationActive     metricInfo
+	VerifyyouVerificationAttempts   metricInfo
 	VerifyyouVerificationDuration   metricInfo
 	VerifyyouVerificationEnded      metricInfo
+	VerifyyouVerificationPassed     metricInfo
 	VerifyyouVerificationReached    metricInfo
 	VerifyyouVerificationResumed    metricInfo
 	VerifyyouVerificationTrustScore metricInfo
@@ -172,7 +212,7 @@ func (m *metricVerifyyouStageDuration) init() {
 	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
-func (m *metricVerifyyouStageDuration) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, verifyyouStageAttributeValue string) {
+func (m *metricVerifyyouStageDuration) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, verifyyouExternalTrackerOptInAttributeValue string, verifyyouStageAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
@@ -180,6 +220,9 @@ func (m *metricVerifyyouStageDuration) recordDataPoint(start pcommon.Timestamp, 
 	dp := pmetric.NewNumberDataPoint()
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, VerifyyouStageDurationMetricAttributeKeyVerifyyouExternalTrackerOptIn) {
+		dp.Attributes().PutStr("verifyyou.external_tracker", verifyyouExternalTrackerOptInAttributeValue)
+	}
 	if slices.Contains(m.config.EnabledAttributes, VerifyyouStageDurationMetricAttributeKeyVerifyyouStage) {
 		dp.Attributes().PutStr("verifyyou.stage", verifyyouStageAttributeValue)
 	}
@@ -263,7 +306,7 @@ func (m *metricVerifyyouVerificationActive) init() {
 	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
-func (m *metricVerifyyouVerificationActive) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, verifyyouVerificationLastStageAttributeValue string) {
+func (m *metricVerifyyouVerificationActive) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, verifyyouExternalTrackerOptInAttributeValue string, verifyyouVerificationLastStageAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
@@ -271,6 +314,9 @@ func (m *metricVerifyyouVerificationActive) recordDataPoint(start pcommon.Timest
 	dp := pmetric.NewNumberDataPoint()
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, VerifyyouVerificationActiveMetricAttributeKeyVerifyyouExternalTrackerOptIn) {
+		dp.Attributes().PutStr("verifyyou.external_tracker", verifyyouExternalTrackerOptInAttributeValue)
+	}
 	if slices.Contains(m.config.EnabledAttributes, VerifyyouVerificationActiveMetricAttributeKeyVerifyyouVerificationLastStage) {
 		dp.Attributes().PutStr("verifyyou.verification.last_stage", verifyyouVerificationLastStageAttributeValue)
 	}
@@ -327,6 +373,98 @@ func (m *metricVerifyyouVerificationActive) emit(metrics pmetric.MetricSlice) {
 
 func newMetricVerifyyouVerificationActive(cfg VerifyyouVerificationActiveMetricConfig) metricVerifyyouVerificationActive {
 	m := metricVerifyyouVerificationActive{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVerifyyouVerificationAttempts struct {
+	data          pmetric.Metric                            // data buffer for generated metric.
+	config        VerifyyouVerificationAttemptsMetricConfig // metric config provided by user.
+	capacity      int                                       // max observed number of data points added to the metric.
+	aggDataPoints []float64                                 // slice containing number of aggregated datapoints at each index
+}
+
+// init fills verifyyou.verification.attempts metric with initial data.
+func (m *metricVerifyyouVerificationAttempts) init() {
+	m.data.SetName("verifyyou.verification.attempts")
+	m.data.SetDescription("Number of distinct attempts at liveness of a verification when it ended.")
+	m.data.SetUnit("{attempt}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricVerifyyouVerificationAttempts) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, verifyyouExternalTrackerOptInAttributeValue string, verifyyouVerificationOutcomeAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, VerifyyouVerificationAttemptsMetricAttributeKeyVerifyyouExternalTrackerOptIn) {
+		dp.Attributes().PutStr("verifyyou.external_tracker", verifyyouExternalTrackerOptInAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, VerifyyouVerificationAttemptsMetricAttributeKeyVerifyyouVerificationOutcome) {
+		dp.Attributes().PutStr("verifyyou.verification.outcome", verifyyouVerificationOutcomeAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetDoubleValue(dpi.DoubleValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.DoubleValue() > val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.DoubleValue() < val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetDoubleValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVerifyyouVerificationAttempts) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVerifyyouVerificationAttempts) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetDoubleValue(m.data.Gauge().DataPoints().At(i).DoubleValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVerifyyouVerificationAttempts(cfg VerifyyouVerificationAttemptsMetricConfig) metricVerifyyouVerificationAttempts {
+	m := metricVerifyyouVerificationAttempts{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -443,7 +581,7 @@ func (m *metricVerifyyouVerificationEnded) init() {
 	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
-func (m *metricVerifyyouVerificationEnded) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, verifyyouExternalTrackerAttributeValue string, verifyyouVerificationLastStageAttributeValue string, verifyyouVerificationOutcomeAttributeValue string) {
+func (m *metricVerifyyouVerificationEnded) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, verifyyouExternalTrackerAttributeValue string, verifyyouVerificationDroppedOffAttributeValue bool, verifyyouVerificationLastStageAttributeValue string, verifyyouVerificationOutcomeAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
@@ -453,6 +591,9 @@ func (m *metricVerifyyouVerificationEnded) recordDataPoint(start pcommon.Timesta
 	dp.SetTimestamp(ts)
 	if slices.Contains(m.config.EnabledAttributes, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouExternalTracker) {
 		dp.Attributes().PutStr("verifyyou.external_tracker", verifyyouExternalTrackerAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationDroppedOff) {
+		dp.Attributes().PutBool("verifyyou.verification.dropped_off", verifyyouVerificationDroppedOffAttributeValue)
 	}
 	if slices.Contains(m.config.EnabledAttributes, VerifyyouVerificationEndedMetricAttributeKeyVerifyyouVerificationLastStage) {
 		dp.Attributes().PutStr("verifyyou.verification.last_stage", verifyyouVerificationLastStageAttributeValue)
@@ -513,6 +654,100 @@ func (m *metricVerifyyouVerificationEnded) emit(metrics pmetric.MetricSlice) {
 
 func newMetricVerifyyouVerificationEnded(cfg VerifyyouVerificationEndedMetricConfig) metricVerifyyouVerificationEnded {
 	m := metricVerifyyouVerificationEnded{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVerifyyouVerificationPassed struct {
+	data          pmetric.Metric                          // data buffer for generated metric.
+	config        VerifyyouVerificationPassedMetricConfig // metric config provided by user.
+	capacity      int                                     // max observed number of data points added to the metric.
+	aggDataPoints []int64                                 // slice containing number of aggregated datapoints at each index
+}
+
+// init fills verifyyou.verification.passed metric with initial data.
+func (m *metricVerifyyouVerificationPassed) init() {
+	m.data.SetName("verifyyou.verification.passed")
+	m.data.SetDescription("Number of ended verifications that reached the step of the happy path or a later one: the conversion of those that have ended.")
+	m.data.SetUnit("{verification}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricVerifyyouVerificationPassed) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, verifyyouExternalTrackerAttributeValue string, verifyyouStageAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, VerifyyouVerificationPassedMetricAttributeKeyVerifyyouExternalTracker) {
+		dp.Attributes().PutStr("verifyyou.external_tracker", verifyyouExternalTrackerAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, VerifyyouVerificationPassedMetricAttributeKeyVerifyyouStage) {
+		dp.Attributes().PutStr("verifyyou.stage", verifyyouStageAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Sum().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVerifyyouVerificationPassed) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVerifyyouVerificationPassed) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVerifyyouVerificationPassed(cfg VerifyyouVerificationPassedMetricConfig) metricVerifyyouVerificationPassed {
+	m := metricVerifyyouVerificationPassed{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -634,7 +869,7 @@ func (m *metricVerifyyouVerificationResumed) init() {
 	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
-func (m *metricVerifyyouVerificationResumed) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, verifyyouExternalTrackerAttributeValue string, verifyyouVerificationLastStageAttributeValue string, verifyyouVerificationOutcomeAttributeValue string) {
+func (m *metricVerifyyouVerificationResumed) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, verifyyouExternalTrackerAttributeValue string, verifyyouVerificationDroppedOffAttributeValue bool, verifyyouVerificationLastStageAttributeValue string, verifyyouVerificationOutcomeAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
@@ -644,6 +879,9 @@ func (m *metricVerifyyouVerificationResumed) recordDataPoint(start pcommon.Times
 	dp.SetTimestamp(ts)
 	if slices.Contains(m.config.EnabledAttributes, VerifyyouVerificationResumedMetricAttributeKeyVerifyyouExternalTracker) {
 		dp.Attributes().PutStr("verifyyou.external_tracker", verifyyouExternalTrackerAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationDroppedOff) {
+		dp.Attributes().PutBool("verifyyou.verification.dropped_off", verifyyouVerificationDroppedOffAttributeValue)
 	}
 	if slices.Contains(m.config.EnabledAttributes, VerifyyouVerificationResumedMetricAttributeKeyVerifyyouVerificationLastStage) {
 		dp.Attributes().PutStr("verifyyou.verification.last_stage", verifyyouVerificationLastStageAttributeValue)
@@ -729,7 +967,7 @@ func (m *metricVerifyyouVerificationTrustScore) init() {
 	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
-func (m *metricVerifyyouVerificationTrustScore) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, verifyyouVerificationOutcomeAttributeValue string) {
+func (m *metricVerifyyouVerificationTrustScore) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, verifyyouExternalTrackerOptInAttributeValue string, verifyyouVerificationOutcomeAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
@@ -737,6 +975,9 @@ func (m *metricVerifyyouVerificationTrustScore) recordDataPoint(start pcommon.Ti
 	dp := pmetric.NewNumberDataPoint()
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, VerifyyouVerificationTrustScoreMetricAttributeKeyVerifyyouExternalTrackerOptIn) {
+		dp.Attributes().PutStr("verifyyou.external_tracker", verifyyouExternalTrackerOptInAttributeValue)
+	}
 	if slices.Contains(m.config.EnabledAttributes, VerifyyouVerificationTrustScoreMetricAttributeKeyVerifyyouVerificationOutcome) {
 		dp.Attributes().PutStr("verifyyou.verification.outcome", verifyyouVerificationOutcomeAttributeValue)
 	}
@@ -813,8 +1054,10 @@ type MetricsBuilder struct {
 	resourceAttributeExcludeFilter        map[string]filter.Filter
 	metricVerifyyouStageDuration          metricVerifyyouStageDuration
 	metricVerifyyouVerificationActive     metricVerifyyouVerificationActive
+	metricVerifyyouVerificationAttempts   metricVerifyyouVerificationAttempts
 	metricVerifyyouVerificationDuration   metricVerifyyouVerificationDuration
 	metricVerifyyouVerificationEnded      metricVerifyyouVerificationEnded
+	metricVerifyyouVerificationPassed     metricVerifyyouVerificationPassed
 	metricVerifyyouVerificationReached    metricVerifyyouVerificationReached
 	metricVerifyyouVerificationResumed    metricVerifyyouVerificationResumed
 	metricVerifyyouVerificationTrustScore metricVerifyyouVerificationTrustScore
@@ -845,8 +1088,10 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings connector.Settings, op
 		buildInfo:                             settings.BuildInfo,
 		metricVerifyyouStageDuration:          newMetricVerifyyouStageDuration(mbc.Metrics.VerifyyouStageDuration),
 		metricVerifyyouVerificationActive:     newMetricVerifyyouVerificationActive(mbc.Metrics.VerifyyouVerificationActive),
+		metricVerifyyouVerificationAttempts:   newMetricVerifyyouVerificationAttempts(mbc.Metrics.VerifyyouVerificationAttempts),
 		metricVerifyyouVerificationDuration:   newMetricVerifyyouVerificationDuration(mbc.Metrics.VerifyyouVerificationDuration),
 		metricVerifyyouVerificationEnded:      newMetricVerifyyouVerificationEnded(mbc.Metrics.VerifyyouVerificationEnded),
+		metricVerifyyouVerificationPassed:     newMetricVerifyyouVerificationPassed(mbc.Metrics.VerifyyouVerificationPassed),
 		metricVerifyyouVerificationReached:    newMetricVerifyyouVerificationReached(mbc.Metrics.VerifyyouVerificationReached),
 		metricVerifyyouVerificationResumed:    newMetricVerifyyouVerificationResumed(mbc.Metrics.VerifyyouVerificationResumed),
 		metricVerifyyouVerificationTrustScore: newMetricVerifyyouVerificationTrustScore(mbc.Metrics.VerifyyouVerificationTrustScore),
@@ -936,8 +1181,10 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	ils.Metrics().EnsureCapacity(mb.metricsCapacity)
 	mb.metricVerifyyouStageDuration.emit(ils.Metrics())
 	mb.metricVerifyyouVerificationActive.emit(ils.Metrics())
+	mb.metricVerifyyouVerificationAttempts.emit(ils.Metrics())
 	mb.metricVerifyyouVerificationDuration.emit(ils.Metrics())
 	mb.metricVerifyyouVerificationEnded.emit(ils.Metrics())
+	mb.metricVerifyyouVerificationPassed.emit(ils.Metrics())
 	mb.metricVerifyyouVerificationReached.emit(ils.Metrics())
 	mb.metricVerifyyouVerificationResumed.emit(ils.Metrics())
 	mb.metricVerifyyouVerificationTrustScore.emit(ils.Metrics())
@@ -973,13 +1220,18 @@ func (mb *MetricsBuilder) Emit(options ...ResourceMetricsOption) pmetric.Metrics
 }
 
 // RecordVerifyyouStageDurationDataPoint adds a data point to verifyyou.stage.duration metric.
-func (mb *MetricsBuilder) RecordVerifyyouStageDurationDataPoint(ts pcommon.Timestamp, val float64, verifyyouStageAttributeValue string) {
-	mb.metricVerifyyouStageDuration.recordDataPoint(mb.startTime, ts, val, verifyyouStageAttributeValue)
+func (mb *MetricsBuilder) RecordVerifyyouStageDurationDataPoint(ts pcommon.Timestamp, val float64, verifyyouExternalTrackerOptInAttributeValue string, verifyyouStageAttributeValue string) {
+	mb.metricVerifyyouStageDuration.recordDataPoint(mb.startTime, ts, val, verifyyouExternalTrackerOptInAttributeValue, verifyyouStageAttributeValue)
 }
 
 // RecordVerifyyouVerificationActiveDataPoint adds a data point to verifyyou.verification.active metric.
-func (mb *MetricsBuilder) RecordVerifyyouVerificationActiveDataPoint(ts pcommon.Timestamp, val int64, verifyyouVerificationLastStageAttributeValue string) {
-	mb.metricVerifyyouVerificationActive.recordDataPoint(mb.startTime, ts, val, verifyyouVerificationLastStageAttributeValue)
+func (mb *MetricsBuilder) RecordVerifyyouVerificationActiveDataPoint(ts pcommon.Timestamp, val int64, verifyyouExternalTrackerOptInAttributeValue string, verifyyouVerificationLastStageAttributeValue string) {
+	mb.metricVerifyyouVerificationActive.recordDataPoint(mb.startTime, ts, val, verifyyouExternalTrackerOptInAttributeValue, verifyyouVerificationLastStageAttributeValue)
+}
+
+// RecordVerifyyouVerificationAttemptsDataPoint adds a data point to verifyyou.verification.attempts metric.
+func (mb *MetricsBuilder) RecordVerifyyouVerificationAttemptsDataPoint(ts pcommon.Timestamp, val float64, verifyyouExternalTrackerOptInAttributeValue string, verifyyouVerificationOutcomeAttributeValue AttributeVerifyyouVerificationOutcome) {
+	mb.metricVerifyyouVerificationAttempts.recordDataPoint(mb.startTime, ts, val, verifyyouExternalTrackerOptInAttributeValue, verifyyouVerificationOutcomeAttributeValue.String())
 }
 
 // RecordVerifyyouVerificationDurationDataPoint adds a data point to verifyyou.verification.duration metric.
@@ -988,8 +1240,13 @@ func (mb *MetricsBuilder) RecordVerifyyouVerificationDurationDataPoint(ts pcommo
 }
 
 // RecordVerifyyouVerificationEndedDataPoint adds a data point to verifyyou.verification.ended metric.
-func (mb *MetricsBuilder) RecordVerifyyouVerificationEndedDataPoint(ts pcommon.Timestamp, val int64, verifyyouExternalTrackerAttributeValue string, verifyyouVerificationLastStageAttributeValue string, verifyyouVerificationOutcomeAttributeValue AttributeVerifyyouVerificationOutcome) {
-	mb.metricVerifyyouVerificationEnded.recordDataPoint(mb.startTime, ts, val, verifyyouExternalTrackerAttributeValue, verifyyouVerificationLastStageAttributeValue, verifyyouVerificationOutcomeAttributeValue.String())
+func (mb *MetricsBuilder) RecordVerifyyouVerificationEndedDataPoint(ts pcommon.Timestamp, val int64, verifyyouExternalTrackerAttributeValue string, verifyyouVerificationDroppedOffAttributeValue bool, verifyyouVerificationLastStageAttributeValue string, verifyyouVerificationOutcomeAttributeValue AttributeVerifyyouVerificationOutcome) {
+	mb.metricVerifyyouVerificationEnded.recordDataPoint(mb.startTime, ts, val, verifyyouExternalTrackerAttributeValue, verifyyouVerificationDroppedOffAttributeValue, verifyyouVerificationLastStageAttributeValue, verifyyouVerificationOutcomeAttributeValue.String())
+}
+
+// RecordVerifyyouVerificationPassedDataPoint adds a data point to verifyyou.verification.passed metric.
+func (mb *MetricsBuilder) RecordVerifyyouVerificationPassedDataPoint(ts pcommon.Timestamp, val int64, verifyyouExternalTrackerAttributeValue string, verifyyouStageAttributeValue string) {
+	mb.metricVerifyyouVerificationPassed.recordDataPoint(mb.startTime, ts, val, verifyyouExternalTrackerAttributeValue, verifyyouStageAttributeValue)
 }
 
 // RecordVerifyyouVerificationReachedDataPoint adds a data point to verifyyou.verification.reached metric.
@@ -998,13 +1255,13 @@ func (mb *MetricsBuilder) RecordVerifyyouVerificationReachedDataPoint(ts pcommon
 }
 
 // RecordVerifyyouVerificationResumedDataPoint adds a data point to verifyyou.verification.resumed metric.
-func (mb *MetricsBuilder) RecordVerifyyouVerificationResumedDataPoint(ts pcommon.Timestamp, val int64, verifyyouExternalTrackerAttributeValue string, verifyyouVerificationLastStageAttributeValue string, verifyyouVerificationOutcomeAttributeValue AttributeVerifyyouVerificationOutcome) {
-	mb.metricVerifyyouVerificationResumed.recordDataPoint(mb.startTime, ts, val, verifyyouExternalTrackerAttributeValue, verifyyouVerificationLastStageAttributeValue, verifyyouVerificationOutcomeAttributeValue.String())
+func (mb *MetricsBuilder) RecordVerifyyouVerificationResumedDataPoint(ts pcommon.Timestamp, val int64, verifyyouExternalTrackerAttributeValue string, verifyyouVerificationDroppedOffAttributeValue bool, verifyyouVerificationLastStageAttributeValue string, verifyyouVerificationOutcomeAttributeValue AttributeVerifyyouVerificationOutcome) {
+	mb.metricVerifyyouVerificationResumed.recordDataPoint(mb.startTime, ts, val, verifyyouExternalTrackerAttributeValue, verifyyouVerificationDroppedOffAttributeValue, verifyyouVerificationLastStageAttributeValue, verifyyouVerificationOutcomeAttributeValue.String())
 }
 
 // RecordVerifyyouVerificationTrustScoreDataPoint adds a data point to verifyyou.verification.trust_score metric.
-func (mb *MetricsBuilder) RecordVerifyyouVerificationTrustScoreDataPoint(ts pcommon.Timestamp, val float64, verifyyouVerificationOutcomeAttributeValue AttributeVerifyyouVerificationOutcome) {
-	mb.metricVerifyyouVerificationTrustScore.recordDataPoint(mb.startTime, ts, val, verifyyouVerificationOutcomeAttributeValue.String())
+func (mb *MetricsBuilder) RecordVerifyyouVerificationTrustScoreDataPoint(ts pcommon.Timestamp, val float64, verifyyouExternalTrackerOptInAttributeValue string, verifyyouVerificationOutcomeAttributeValue AttributeVerifyyouVerificationOutcome) {
+	mb.metricVerifyyouVerificationTrustScore.recordDataPoint(mb.startTime, ts, val, verifyyouExternalTrackerOptInAttributeValue, verifyyouVerificationOutcomeAttributeValue.String())
 }
 
 // Reset resets metrics builder to its initial state. It should be used when external metrics source is restarted,

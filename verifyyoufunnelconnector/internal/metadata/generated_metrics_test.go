@@ -69,8 +69,10 @@ func TestMetricsBuilder(t *testing.T) {
 			aggMap := make(map[string]string) // contains the aggregation strategies for each metric name
 			aggMap["verifyyou.stage.duration"] = mb.metricVerifyyouStageDuration.config.AggregationStrategy
 			aggMap["verifyyou.verification.active"] = mb.metricVerifyyouVerificationActive.config.AggregationStrategy
+			aggMap["verifyyou.verification.attempts"] = mb.metricVerifyyouVerificationAttempts.config.AggregationStrategy
 			aggMap["verifyyou.verification.duration"] = mb.metricVerifyyouVerificationDuration.config.AggregationStrategy
 			aggMap["verifyyou.verification.ended"] = mb.metricVerifyyouVerificationEnded.config.AggregationStrategy
+			aggMap["verifyyou.verification.passed"] = mb.metricVerifyyouVerificationPassed.config.AggregationStrategy
 			aggMap["verifyyou.verification.reached"] = mb.metricVerifyyouVerificationReached.config.AggregationStrategy
 			aggMap["verifyyou.verification.resumed"] = mb.metricVerifyyouVerificationResumed.config.AggregationStrategy
 			aggMap["verifyyou.verification.trust_score"] = mb.metricVerifyyouVerificationTrustScore.config.AggregationStrategy
@@ -84,15 +86,21 @@ func TestMetricsBuilder(t *testing.T) {
 			allMetricsCount := 0
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordVerifyyouStageDurationDataPoint(ts, 1, "verifyyou.stage-val")
+			mb.RecordVerifyyouStageDurationDataPoint(ts, 1, "verifyyou.external_tracker.opt_in-val", "verifyyou.stage-val")
 			if tt.name == "reaggregate_set" {
-				mb.RecordVerifyyouStageDurationDataPoint(ts, 3, "verifyyou.stage-val-2")
+				mb.RecordVerifyyouStageDurationDataPoint(ts, 3, "verifyyou.external_tracker.opt_in-val-2", "verifyyou.stage-val-2")
 			}
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordVerifyyouVerificationActiveDataPoint(ts, 1, "verifyyou.verification.last_stage-val")
+			mb.RecordVerifyyouVerificationActiveDataPoint(ts, 1, "verifyyou.external_tracker.opt_in-val", "verifyyou.verification.last_stage-val")
 			if tt.name == "reaggregate_set" {
-				mb.RecordVerifyyouVerificationActiveDataPoint(ts, 3, "verifyyou.verification.last_stage-val-2")
+				mb.RecordVerifyyouVerificationActiveDataPoint(ts, 3, "verifyyou.external_tracker.opt_in-val-2", "verifyyou.verification.last_stage-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVerifyyouVerificationAttemptsDataPoint(ts, 1, "verifyyou.external_tracker.opt_in-val", AttributeVerifyyouVerificationOutcomeAbandoned)
+			if tt.name == "reaggregate_set" {
+				mb.RecordVerifyyouVerificationAttemptsDataPoint(ts, 3, "verifyyou.external_tracker.opt_in-val-2", AttributeVerifyyouVerificationOutcomeCompleted)
 			}
 			defaultMetricsCount++
 			allMetricsCount++
@@ -102,9 +110,15 @@ func TestMetricsBuilder(t *testing.T) {
 			}
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordVerifyyouVerificationEndedDataPoint(ts, 1, "verifyyou.external_tracker-val", "verifyyou.verification.last_stage-val", AttributeVerifyyouVerificationOutcomeAbandoned)
+			mb.RecordVerifyyouVerificationEndedDataPoint(ts, 1, "verifyyou.external_tracker-val", true, "verifyyou.verification.last_stage-val", AttributeVerifyyouVerificationOutcomeAbandoned)
 			if tt.name == "reaggregate_set" {
-				mb.RecordVerifyyouVerificationEndedDataPoint(ts, 3, "verifyyou.external_tracker-val-2", "verifyyou.verification.last_stage-val-2", AttributeVerifyyouVerificationOutcomeCompleted)
+				mb.RecordVerifyyouVerificationEndedDataPoint(ts, 3, "verifyyou.external_tracker-val-2", false, "verifyyou.verification.last_stage-val-2", AttributeVerifyyouVerificationOutcomeCompleted)
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVerifyyouVerificationPassedDataPoint(ts, 1, "verifyyou.external_tracker-val", "verifyyou.stage-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordVerifyyouVerificationPassedDataPoint(ts, 3, "verifyyou.external_tracker-val-2", "verifyyou.stage-val-2")
 			}
 			defaultMetricsCount++
 			allMetricsCount++
@@ -114,15 +128,15 @@ func TestMetricsBuilder(t *testing.T) {
 			}
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordVerifyyouVerificationResumedDataPoint(ts, 1, "verifyyou.external_tracker-val", "verifyyou.verification.last_stage-val", AttributeVerifyyouVerificationOutcomeAbandoned)
+			mb.RecordVerifyyouVerificationResumedDataPoint(ts, 1, "verifyyou.external_tracker-val", true, "verifyyou.verification.last_stage-val", AttributeVerifyyouVerificationOutcomeAbandoned)
 			if tt.name == "reaggregate_set" {
-				mb.RecordVerifyyouVerificationResumedDataPoint(ts, 3, "verifyyou.external_tracker-val-2", "verifyyou.verification.last_stage-val-2", AttributeVerifyyouVerificationOutcomeCompleted)
+				mb.RecordVerifyyouVerificationResumedDataPoint(ts, 3, "verifyyou.external_tracker-val-2", false, "verifyyou.verification.last_stage-val-2", AttributeVerifyyouVerificationOutcomeCompleted)
 			}
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordVerifyyouVerificationTrustScoreDataPoint(ts, 1, AttributeVerifyyouVerificationOutcomeAbandoned)
+			mb.RecordVerifyyouVerificationTrustScoreDataPoint(ts, 1, "verifyyou.external_tracker.opt_in-val", AttributeVerifyyouVerificationOutcomeAbandoned)
 			if tt.name == "reaggregate_set" {
-				mb.RecordVerifyyouVerificationTrustScoreDataPoint(ts, 3, AttributeVerifyyouVerificationOutcomeCompleted)
+				mb.RecordVerifyyouVerificationTrustScoreDataPoint(ts, 3, "verifyyou.external_tracker.opt_in-val-2", AttributeVerifyyouVerificationOutcomeCompleted)
 			}
 
 			rb := mb.NewResourceBuilder()
@@ -133,8 +147,10 @@ func TestMetricsBuilder(t *testing.T) {
 			if tt.name == "reaggregate_set" {
 				assert.Empty(t, mb.metricVerifyyouStageDuration.aggDataPoints)
 				assert.Empty(t, mb.metricVerifyyouVerificationActive.aggDataPoints)
+				assert.Empty(t, mb.metricVerifyyouVerificationAttempts.aggDataPoints)
 				assert.Empty(t, mb.metricVerifyyouVerificationDuration.aggDataPoints)
 				assert.Empty(t, mb.metricVerifyyouVerificationEnded.aggDataPoints)
+				assert.Empty(t, mb.metricVerifyyouVerificationPassed.aggDataPoints)
 				assert.Empty(t, mb.metricVerifyyouVerificationReached.aggDataPoints)
 				assert.Empty(t, mb.metricVerifyyouVerificationResumed.aggDataPoints)
 				assert.Empty(t, mb.metricVerifyyouVerificationTrustScore.aggDataPoints)
@@ -202,7 +218,9 @@ func TestMetricsBuilder(t *testing.T) {
 						case "max":
 							assert.InDelta(t, float64(3), dp.DoubleValue(), 0.01)
 						}
-						_, ok := dp.Attributes().Get("verifyyou.stage")
+						_, ok := dp.Attributes().Get("verifyyou.external_tracker")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("verifyyou.stage")
 						assert.False(t, ok)
 					}
 				case "verifyyou.verification.active":
@@ -246,7 +264,51 @@ func TestMetricsBuilder(t *testing.T) {
 						case "max":
 							assert.Equal(t, int64(3), dp.IntValue())
 						}
-						_, ok := dp.Attributes().Get("verifyyou.verification.last_stage")
+						_, ok := dp.Attributes().Get("verifyyou.external_tracker")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("verifyyou.verification.last_stage")
+						assert.False(t, ok)
+					}
+				case "verifyyou.verification.attempts":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["verifyyou.verification.attempts"], "Found a duplicate in the metrics slice: verifyyou.verification.attempts")
+						validatedMetrics["verifyyou.verification.attempts"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Number of distinct attempts at liveness of a verification when it ended.", mi.Description())
+						assert.Equal(t, "{attempt}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						verifyyouVerificationOutcomeAttrVal, ok := dp.Attributes().Get("verifyyou.verification.outcome")
+						assert.True(t, ok)
+						assert.Equal(t, "abandoned", verifyyouVerificationOutcomeAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["verifyyou.verification.attempts"], "Found a duplicate in the metrics slice: verifyyou.verification.attempts")
+						validatedMetrics["verifyyou.verification.attempts"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Number of distinct attempts at liveness of a verification when it ended.", mi.Description())
+						assert.Equal(t, "{attempt}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						switch aggMap["verifyyou.verification.attempts"] {
+						case "sum":
+							assert.InDelta(t, float64(4), dp.DoubleValue(), 0.01)
+						case "avg":
+							assert.InDelta(t, float64(2), dp.DoubleValue(), 0.01)
+						case "min":
+							assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						case "max":
+							assert.InDelta(t, float64(3), dp.DoubleValue(), 0.01)
+						}
+						_, ok := dp.Attributes().Get("verifyyou.external_tracker")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("verifyyou.verification.outcome")
 						assert.False(t, ok)
 					}
 				case "verifyyou.verification.duration":
@@ -338,9 +400,60 @@ func TestMetricsBuilder(t *testing.T) {
 						}
 						_, ok := dp.Attributes().Get("verifyyou.external_tracker")
 						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("verifyyou.verification.dropped_off")
+						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("verifyyou.verification.last_stage")
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("verifyyou.verification.outcome")
+						assert.False(t, ok)
+					}
+				case "verifyyou.verification.passed":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["verifyyou.verification.passed"], "Found a duplicate in the metrics slice: verifyyou.verification.passed")
+						validatedMetrics["verifyyou.verification.passed"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Number of ended verifications that reached the step of the happy path or a later one: the conversion of those that have ended.", mi.Description())
+						assert.Equal(t, "{verification}", mi.Unit())
+						assert.True(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						verifyyouExternalTrackerAttrVal, ok := dp.Attributes().Get("verifyyou.external_tracker")
+						assert.True(t, ok)
+						assert.Equal(t, "verifyyou.external_tracker-val", verifyyouExternalTrackerAttrVal.Str())
+						verifyyouStageAttrVal, ok := dp.Attributes().Get("verifyyou.stage")
+						assert.True(t, ok)
+						assert.Equal(t, "verifyyou.stage-val", verifyyouStageAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["verifyyou.verification.passed"], "Found a duplicate in the metrics slice: verifyyou.verification.passed")
+						validatedMetrics["verifyyou.verification.passed"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Number of ended verifications that reached the step of the happy path or a later one: the conversion of those that have ended.", mi.Description())
+						assert.Equal(t, "{verification}", mi.Unit())
+						assert.True(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["verifyyou.verification.passed"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("verifyyou.external_tracker")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("verifyyou.stage")
 						assert.False(t, ok)
 					}
 				case "verifyyou.verification.reached":
@@ -441,6 +554,8 @@ func TestMetricsBuilder(t *testing.T) {
 						}
 						_, ok := dp.Attributes().Get("verifyyou.external_tracker")
 						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("verifyyou.verification.dropped_off")
+						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("verifyyou.verification.last_stage")
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("verifyyou.verification.outcome")
@@ -483,7 +598,9 @@ func TestMetricsBuilder(t *testing.T) {
 						case "max":
 							assert.InDelta(t, float64(3), dp.DoubleValue(), 0.01)
 						}
-						_, ok := dp.Attributes().Get("verifyyou.verification.outcome")
+						_, ok := dp.Attributes().Get("verifyyou.external_tracker")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("verifyyou.verification.outcome")
 						assert.False(t, ok)
 					}
 				}

@@ -25,13 +25,16 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                                 metric.Meter
-	mu                                    sync.Mutex
-	registrations                         []metric.Registration
-	ConnectorVerifyyouFunnelDropped       metric.Int64Counter
-	ConnectorVerifyyouFunnelEndedEarly    metric.Int64Counter
-	ConnectorVerifyyouFunnelEvents        metric.Int64Counter
-	ConnectorVerifyyouFunnelVerifications metric.Int64ObservableGauge
+	meter                                    metric.Meter
+	mu                                       sync.Mutex
+	registrations                            []metric.Registration
+	ConnectorVerifyyouFunnelCohorts          metric.Int64ObservableGauge
+	ConnectorVerifyyouFunnelDropped          metric.Int64Counter
+	ConnectorVerifyyouFunnelEndedEarly       metric.Int64Counter
+	ConnectorVerifyyouFunnelEvents           metric.Int64Counter
+	ConnectorVerifyyouFunnelOutsideRetention metric.Int64ObservableCounter
+	ConnectorVerifyyouFunnelReinitialized    metric.Int64Counter
+	ConnectorVerifyyouFunnelVerifications    metric.Int64ObservableGauge
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -43,6 +46,36 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterConnectorVerifyyouFunnelCohortsCallback sets callback for observable ConnectorVerifyyouFunnelCohorts metric.
+func (builder *TelemetryBuilder) RegisterConnectorVerifyyouFunnelCohortsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ConnectorVerifyyouFunnelCohorts, obs: o})
+		return nil
+	}, builder.ConnectorVerifyyouFunnelCohorts)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterConnectorVerifyyouFunnelOutsideRetentionCallback sets callback for observable ConnectorVerifyyouFunnelOutsideRetention metric.
+func (builder *TelemetryBuilder) RegisterConnectorVerifyyouFunnelOutsideRetentionCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ConnectorVerifyyouFunnelOutsideRetention, obs: o})
+		return nil
+	}, builder.ConnectorVerifyyouFunnelOutsideRetention)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
 }
 
 // RegisterConnectorVerifyyouFunnelVerificationsCallback sets callback for observable ConnectorVerifyyouFunnelVerifications metric.
@@ -88,9 +121,15 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ConnectorVerifyyouFunnelCohorts, err = builder.meter.Int64ObservableGauge(
+		"otelcol_connector_verifyyou_funnel_cohorts",
+		metric.WithDescription("Cohorts in the statistics, those who began in one quarter of an hour with one tracker; none without `stats`. [Alpha]"),
+		metric.WithUnit("{cohort}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ConnectorVerifyyouFunnelDropped, err = builder.meter.Int64Counter(
 		"otelcol_connector_verifyyou_funnel_dropped",
-		metric.WithDescription("Traces and summaries dropped because the next consumer refused them, for too long or for good. [Alpha]"),
+		metric.WithDescription("Traces and summaries that were dropped: refused for good, not accepted before 10,000 newer ones had ended, or not accepted by the end of the connector. [Alpha]"),
 		metric.WithUnit("{item}"),
 	)
 	errs = errors.Join(errs, err)
@@ -104,6 +143,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_connector_verifyyou_funnel_events",
 		metric.WithDescription("Log records, by what they were to the verification that they belong to. [Alpha]"),
 		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ConnectorVerifyyouFunnelOutsideRetention, err = builder.meter.Int64ObservableCounter(
+		"otelcol_connector_verifyyou_funnel_outside_retention",
+		metric.WithDescription("Verifications that did not get into the statistics, or had to leave them before their retention was over. [Alpha]"),
+		metric.WithUnit("{verification}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ConnectorVerifyyouFunnelReinitialized, err = builder.meter.Int64Counter(
+		"otelcol_connector_verifyyou_funnel_reinitialized",
+		metric.WithDescription("Keys under which a verification was initialized again, at another time: the key may name something that many people share. [Alpha]"),
+		metric.WithUnit("{key}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ConnectorVerifyyouFunnelVerifications, err = builder.meter.Int64ObservableGauge(

@@ -21,10 +21,24 @@ func NewSettings(tt *componenttest.Telemetry) connector.Settings {
 	return set
 }
 
+func AssertEqualConnectorVerifyyouFunnelCohorts(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_connector_verifyyou_funnel_cohorts",
+		Description: "Cohorts in the statistics, those who began in one quarter of an hour with one tracker; none without `stats`. [Alpha]",
+		Unit:        "{cohort}",
+		Data: metricdata.Gauge[int64]{
+			DataPoints: dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_connector_verifyyou_funnel_cohorts")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
 func AssertEqualConnectorVerifyyouFunnelDropped(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_connector_verifyyou_funnel_dropped",
-		Description: "Traces and summaries dropped because the next consumer refused them, for too long or for good. [Alpha]",
+		Description: "Traces and summaries that were dropped: refused for good, not accepted before 10,000 newer ones had ended, or not accepted by the end of the connector. [Alpha]",
 		Unit:        "{item}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -65,6 +79,38 @@ func AssertEqualConnectorVerifyyouFunnelEvents(t *testing.T, tt *componenttest.T
 		},
 	}
 	got, err := tt.GetMetric("otelcol_connector_verifyyou_funnel_events")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualConnectorVerifyyouFunnelOutsideRetention(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_connector_verifyyou_funnel_outside_retention",
+		Description: "Verifications that did not get into the statistics, or had to leave them before their retention was over. [Alpha]",
+		Unit:        "{verification}",
+		Data: metricdata.Sum[int64]{
+			Temporality: metricdata.CumulativeTemporality,
+			IsMonotonic: true,
+			DataPoints:  dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_connector_verifyyou_funnel_outside_retention")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualConnectorVerifyyouFunnelReinitialized(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_connector_verifyyou_funnel_reinitialized",
+		Description: "Keys under which a verification was initialized again, at another time: the key may name something that many people share. [Alpha]",
+		Unit:        "{key}",
+		Data: metricdata.Sum[int64]{
+			Temporality: metricdata.CumulativeTemporality,
+			IsMonotonic: true,
+			DataPoints:  dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_connector_verifyyou_funnel_reinitialized")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }

@@ -1,7 +1,8 @@
 // Copyright The VerifyYou Receiver Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package verifyyoureceiver
+// Package listener opens what the servers of the components listen on.
+package listener
 
 import (
 	"context"
@@ -15,8 +16,8 @@ import (
 	"go.opentelemetry.io/collector/config/confignet"
 )
 
-// listen returns the listener of a server. A unix socket that a process left behind when it crashed is replaced.
-func listen(ctx context.Context, server *confighttp.ServerConfig) (net.Listener, error) {
+// Listen returns the listener of a server. A unix socket that a process left behind when it crashed is replaced.
+func Listen(ctx context.Context, server *confighttp.ServerConfig) (net.Listener, error) {
 	if server.NetAddr.Transport == confignet.TransportTypeUnix {
 		if err := removeStale(ctx, server.NetAddr.Endpoint); err != nil {
 			return nil, err
