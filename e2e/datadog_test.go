@@ -8,6 +8,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"regexp"
@@ -52,13 +53,18 @@ func TestDatadogDashboardHasItsData(t *testing.T) {
 		"liveness_started", "liveness_passed", "verification_completed")
 	c.verify("dropped", "verification_initialized", "verification_started", "liveness_started", "liveness_failed")
 	c.verify("abandoned", "verification_initialized", "verification_started")
+	c.verify("flagged", "verification_initialized", "face_collision", "verification_completed")
 	require.Eventually(t, func() bool {
-		return len(in.total("verifyyou.verification.ended", "verifyyou.verification.outcome")) == 3
-	}, deadline, poll, "a completed, a dropped and an abandoned verification must end")
+		return maps.Equal(map[string]int64{"completed": 2, "drop_off": 1, "abandoned": 1},
+			in.total("verifyyou.verification.ended", "verifyyou.verification.outcome"))
+	}, deadline, poll, "two completed, a dropped and an abandoned verification must end")
 	c.verify("abandoned", "consent_granted")
+	c.verify("dropped", "liveness_started")
+	c.verify("completed", "account_created")
 	require.Eventually(t, func() bool {
-		return len(in.total("verifyyou.verification.resumed", "verifyyou.verification.outcome")) == 1
-	}, deadline, poll, "the abandoned one must go on")
+		return maps.Equal(map[string]int64{"completed": 1, "drop_off": 1, "abandoned": 1},
+			in.total("verifyyou.verification.resumed", "verifyyou.verification.outcome"))
+	}, deadline, poll, "one of each must go on")
 	c.stop()
 
 	in.eachRequest(func(header http.Header) {
@@ -66,9 +72,13 @@ func TestDatadogDashboardHasItsData(t *testing.T) {
 		assert.JSONEq(t, `{"resource_attributes_as_tags": true}`, header.Get("dd-otel-metric-config"))
 	})
 	assert.Equal(t, map[string]int64{
-		"verification_initialized": 3, "verification_started": 3, "account_created": 1, "consent_granted": 2,
-		"liveness_started": 2, "liveness_passed": 1, "liveness_failed": 1, "verification_completed": 1,
+		"verification_initialized": 4, "verification_started": 3, "account_created": 1, "consent_granted": 2,
+		"liveness_started": 2, "liveness_passed": 1, "liveness_failed": 1, "face_collision": 1, "verification_completed": 2,
 	}, in.total("verifyyou.verification.reached", "verifyyou.stage"))
+	assert.Subset(t, in.total("verifyyou.verification.passed", "verifyyou.stage"), map[string]int64{
+		"verification_initialized": 4, "verification_started": 4, "liveness_started": 3, "liveness_passed": 2,
+		"verification_completed": 2,
+	})
 
 	board := readBoard(t)
 	kept := keep(t, in)
@@ -229,14 +239,14 @@ func (b *board) check(t *testing.T, text string, kept map[string]keptMetric) {
 	require.NotNil(t, parts, text)
 	aggregation, metric, filters, groups, asCount := parts[1], kept[parts[2]], parts[3], parts[4], parts[5]
 
-	want := gauge
+	want := []kind{gauge}
 	switch {
-	case asCount != "":
-		want = count
-	case strings.HasPrefix(aggregation, "p"):
-		want = distribution
+	case asCount != "" && aggregation == "sum": // of a distribution, the sum of its values
+		want = []kind{count, distribution}
+	case asCount != "" && aggregation == "count", aggregation == "histogram", strings.HasPrefix(aggregation, "p"):
+		want = []kind{distribution}
 	}
-	assert.Equal(t, want, metric.kind, text)
+	assert.Contains(t, want, metric.kind, text)
 	for filter := range strings.SplitSeq(filters, ",") {
 		key, value, _ := strings.Cut(strings.TrimPrefix(filter, "!"), ":")
 		if tag, ok := b.variable[key]; ok {

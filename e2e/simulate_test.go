@@ -23,12 +23,16 @@ import (
 
 // truth is what a Collector has to show of one or more simulations; verifyyougen simulate --help says more.
 type truth struct {
-	Verifications  int64        `json:"verifications"`
-	Events         []truthCount `json:"events"`
-	Reached        []truthCount `json:"reached"`
-	Ended          []truthCount `json:"ended"`
-	StageDurations []truthCount `json:"stage_duration"`
-	Deliveries     struct {
+	Verifications         int64            `json:"verifications"`
+	Events                []truthCount     `json:"events"`
+	Reached               []truthCount     `json:"reached"`
+	Passed                []truthCount     `json:"passed"`
+	Ended                 []truthCount     `json:"ended"`
+	Attempts              []truthCount     `json:"attempts"`
+	VerificationDurations []truthDuration  `json:"verification_duration"`
+	StageDurations        []truthCount     `json:"stage_duration"`
+	Beginnings            []truthBeginning `json:"beginnings"`
+	Deliveries            struct {
 		Retries    int64 `json:"retries"`
 		Duplicates int64 `json:"duplicates"`
 		GivenUp    int64 `json:"given_up"`
@@ -37,18 +41,38 @@ type truth struct {
 
 // truthCount is a count by what of the rest it has. A tracker of "" is none.
 type truthCount struct {
-	Stage     string `json:"stage"`
-	Outcome   string `json:"outcome"`
-	LastStage string `json:"last_stage"`
-	Tracker   string `json:"tracker"`
-	Count     int64  `json:"count"`
+	Stage      string `json:"stage"`
+	Outcome    string `json:"outcome"`
+	LastStage  string `json:"last_stage"`
+	DroppedOff bool   `json:"dropped_off"`
+	Attempts   int64  `json:"attempts"` // at liveness
+	Tracker    string `json:"tracker"`
+	Count      int64  `json:"count"`
+}
+
+// truthBeginning is what became of those who began in some minutes.
+type truthBeginning struct {
+	Tracker string                      `json:"tracker"`
+	Stopped map[string]map[string]int64 `json:"stopped"` // who did not complete, by furthest step and outcome
+}
+
+// truthDuration is how many completed verifications of a tracker there are, and the time in seconds that half of them
+// did not exceed.
+type truthDuration struct {
+	Tracker string  `json:"tracker"`
+	Count   int64   `json:"count"`
+	Median  float64 `json:"median"`
 }
 
 func (t *truth) add(other *truth) {
 	t.Verifications += other.Verifications
 	t.Events = append(t.Events, other.Events...)
 	t.Reached = append(t.Reached, other.Reached...)
+	t.Passed = append(t.Passed, other.Passed...)
 	t.Ended = append(t.Ended, other.Ended...)
+	t.Attempts = append(t.Attempts, other.Attempts...)
+	t.VerificationDurations = append(t.VerificationDurations, other.VerificationDurations...)
+	t.Beginnings = append(t.Beginnings, other.Beginnings...)
 	t.StageDurations = append(t.StageDurations, other.StageDurations...)
 	t.Deliveries.Retries += other.Deliveries.Retries
 	t.Deliveries.Duplicates += other.Deliveries.Duplicates
@@ -60,7 +84,13 @@ func (t *truth) of(tracker string) *truth {
 	only := func(counts []truthCount) []truthCount {
 		return slices.DeleteFunc(slices.Clone(counts), func(c truthCount) bool { return c.Tracker != tracker })
 	}
-	return &truth{Events: only(t.Events), Reached: only(t.Reached), Ended: only(t.Ended)}
+	return &truth{
+		Events: only(t.Events), Reached: only(t.Reached), Passed: only(t.Passed), Ended: only(t.Ended), Attempts: only(t.Attempts),
+		VerificationDurations: slices.DeleteFunc(slices.Clone(t.VerificationDurations), func(d truthDuration) bool {
+			return d.Tracker != tracker
+		}),
+		Beginnings: slices.DeleteFunc(slices.Clone(t.Beginnings), func(b truthBeginning) bool { return b.Tracker != tracker }),
+	}
 }
 
 // sum adds counts up by a name.

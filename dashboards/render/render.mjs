@@ -2,7 +2,7 @@
 // a panel has an error or no data. It reads from the environment:
 //
 //   PROMETHEUS_URL   where Prometheus is
-//   FROM, TO         unix seconds, between which the dashboards show data
+//   FROM, TO         unix seconds, between which there is data
 //   WINDOW           the variable of this name, 2m where it is not set
 //   SCRAPE_INTERVAL  how often Prometheus scrapes, in seconds; 2 where it is not set
 //   CHROMIUM         the browser, /usr/bin/chromium where it is not set
@@ -14,7 +14,11 @@ import { PNG } from 'pngjs';
 import { createServer } from 'vite';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-const { PROMETHEUS_URL, FROM, TO, WINDOW = '2m', SCRAPE_INTERVAL = '2', CHROMIUM = '/usr/bin/chromium' } = process.env;
+const { PROMETHEUS_URL, TO, WINDOW = '2m', SCRAPE_INTERVAL = '2', CHROMIUM = '/usr/bin/chromium' } = process.env;
+
+// What is drawn is the last third, the second is the faint line, and in the first nobody has been silent for long enough to
+// have ended.
+const FROM = Math.round((Number(process.env.FROM) + 2 * Number(TO)) / 3);
 
 // pictures are the dashboards, and where their pictures go. That of the README is kept.
 const pictures = { funnel: '../../docs', events: '../../build/render' };

@@ -13,6 +13,7 @@ import type { FieldConfig as TableFieldConfig, Options as TableOptions } from '@
 import type { Options as BarOptions } from '@grafana/grafana-foundation-sdk/bargauge';
 import type { Options as LogsOptions } from '@grafana/grafana-foundation-sdk/logs';
 import type { Options as StatOptions } from '@grafana/grafana-foundation-sdk/stat';
+import type { Options as TextOptions } from '@grafana/grafana-foundation-sdk/text';
 import type { dataquery as LokiQuery } from '@grafana/grafana-foundation-sdk/loki';
 import type { Dataquery as PrometheusQuery } from '@grafana/grafana-foundation-sdk/prometheus';
 import type * as sdk from '@grafana/grafana-foundation-sdk/dashboard';
@@ -24,8 +25,9 @@ type Plain<T> = 0 extends 1 & T ? any
   : T;
 
 type Property =
-  | { id: 'unit'; value: string }
-  | { id: 'decimals' | 'custom.width'; value: number }
+  | { id: 'unit' | 'displayName'; value: string }
+  | { id: 'decimals' | 'custom.width' | 'custom.fillOpacity'; value: number }
+  | { id: 'custom.lineStyle'; value: Plain<NonNullable<LineFieldConfig['lineStyle']>> }
   | { id: 'links'; value: { title: string; url: string; targetBlank?: boolean }[] }
   | { id: 'color'; value: Plain<sdk.FieldColor> }
   | { id: 'mappings'; value: Plain<sdk.ValueMapping>[] }
@@ -40,8 +42,10 @@ type Panel<Type, Options, Custom = never> = Omit<Plain<sdk.Panel>, 'type' | 'tar
   type: Type; targets: (Plain<PrometheusQuery> | Plain<LokiQuery>)[]; options: Plain<Options>; fieldConfig: FieldConfig<Custom>;
 };
 
+type TextPanel = Omit<Plain<sdk.Panel>, 'type' | 'options'> & { type: 'text'; options: Plain<TextOptions> };
+
 type Dashboard = Omit<Plain<sdk.Dashboard>, 'panels'> & {
-  panels: (Plain<sdk.RowPanel> | Panel<'stat', StatOptions> | Panel<'bargauge', BarOptions> | Panel<'logs', LogsOptions>
+  panels: (Plain<sdk.RowPanel> | TextPanel | Panel<'stat', StatOptions> | Panel<'bargauge', BarOptions> | Panel<'logs', LogsOptions>
     | Panel<'timeseries', LineOptions, LineFieldConfig> | Panel<'table', TableOptions, TableFieldConfig>)[];
 };
 `;

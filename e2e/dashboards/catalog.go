@@ -4,6 +4,7 @@
 package dashboards
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,12 +29,12 @@ func LoadCatalog(files ...string) (Catalog, error) {
 			return nil, err
 		}
 		for name, metric := range m.Metrics {
-			c.add(name, metric, withSuffixes)
+			c.add(name, m.named(metric), withSuffixes)
 		}
 		for name, metric := range m.Telemetry.Metrics {
 			// The Collector's own Prometheus endpoint adds suffixes or none, as it is configured.
-			c.add("otelcol_"+name, metric, withSuffixes)
-			c.add("otelcol_"+name, metric, otlptranslator.MetricNamer{})
+			c.add("otelcol_"+name, m.named(metric), withSuffixes)
+			c.add("otelcol_"+name, m.named(metric), otlptranslator.MetricNamer{})
 		}
 	}
 	return c, nil
@@ -42,6 +43,9 @@ func LoadCatalog(files ...string) (Catalog, error) {
 var withSuffixes = otlptranslator.MetricNamer{WithMetricSuffixes: true}
 
 type metadata struct {
+	Attributes map[string]struct {
+		Name string `yaml:"name_override"`
+	} `yaml:"attributes"`
 	Metrics   map[string]metric `yaml:"metrics"`
 	Telemetry struct {
 		Metrics map[string]metric `yaml:"metrics"`
@@ -55,6 +59,17 @@ type metric struct {
 	} `yaml:"sum"`
 	Histogram  *struct{} `yaml:"histogram"`
 	Attributes []string  `yaml:"attributes"`
+}
+
+// named returns a metric with the names that its attributes have when it is sent. Where two attributes have one name,
+// each but the first has another name in metadata.yaml.
+func (m metadata) named(of metric) metric {
+	named := make([]string, len(of.Attributes))
+	for i, attribute := range of.Attributes {
+		named[i] = cmp.Or(m.Attributes[attribute].Name, attribute)
+	}
+	of.Attributes = named
+	return of
 }
 
 func (m metric) kind() otlptranslator.MetricType {
@@ -110,6 +125,8 @@ func (c Catalog) Check(expr string) error {
 			faults = append(faults, c.checkSelector(n))
 		case *parser.AggregateExpr:
 			faults = append(faults, checkLabels(n.Grouping, c.labelsIn(n.Expr)))
+		case *parser.Call:
+			faults = append(faults, c.checkCall(n))
 		case *parser.BinaryExpr:
 			if n.VectorMatching != nil {
 				faults = append(faults, checkLabels(n.VectorMatching.MatchingLabels, c.labelsIn(n)))
@@ -143,6 +160,28 @@ func (c Catalog) checkSelector(selector *parser.VectorSelector) error {
 	return nil
 }
 
+// The arguments of label_replace(vector, replaced label, replacement, source label, regular expression).
+const (
+	replacedLabel = 1
+	sourceLabel   = 3
+)
+
+// checkCall checks the label that label_replace reads; "" is for a label without a source.
+func (c Catalog) checkCall(call *parser.Call) error {
+	if call.Func.Name != "label_replace" || stringOf(call.Args[sourceLabel]) == "" {
+		return nil
+	}
+	return checkLabels([]string{stringOf(call.Args[sourceLabel])}, c.labelsIn(call.Args[0]))
+}
+
+func stringOf(expr parser.Expr) string {
+	literal, ok := expr.(*parser.StringLiteral)
+	if !ok {
+		return ""
+	}
+	return literal.Val
+}
+
 // names returns the names of the series that a selector asks for.
 func (c Catalog) names(selector *parser.VectorSelector) []string {
 	var names []string
@@ -157,13 +196,18 @@ func (c Catalog) names(selector *parser.VectorSelector) []string {
 	return names
 }
 
-// labelsIn returns the labels of all series that an expression asks for.
+// labelsIn returns the labels of all series that an expression asks for, and those that it makes.
 func (c Catalog) labelsIn(expr parser.Expr) []string {
 	var all []string
 	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
-		if selector, ok := node.(*parser.VectorSelector); ok {
-			for _, name := range c.names(selector) {
+		switch n := node.(type) {
+		case *parser.VectorSelector:
+			for _, name := range c.names(n) {
 				all = append(all, c[name]...)
+			}
+		case *parser.Call:
+			if n.Func.Name == "label_replace" {
+				all = append(all, stringOf(n.Args[replacedLabel]))
 			}
 		}
 		return nil

@@ -47,6 +47,9 @@ type Panel struct {
 			} `json:"matcher"`
 		} `json:"overrides"`
 	} `json:"fieldConfig"`
+	Options struct {
+		Content string `json:"content"` // of a text
+	} `json:"options"`
 	Targets         []Target `json:"targets"`
 	Transformations []struct {
 		ID      string `json:"id"`
@@ -61,6 +64,7 @@ type Target struct {
 	RefID        string `json:"refId"`
 	Expr         string `json:"expr"`
 	LegendFormat string `json:"legendFormat"`
+	Format       string `json:"format"`  // heatmap: cumulative buckets, of which each is shown less the one before
 	Instant      bool   `json:"instant"` // one value at the end of the range
 	Datasource   struct {
 		Type string `json:"type"`

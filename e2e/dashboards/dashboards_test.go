@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -27,12 +29,13 @@ const (
 var summaryAttributes = []string{
 	"verifyyou.verification.outcome", "verifyyou.verification.last_stage", "verifyyou.verification.duration",
 	"verifyyou.verification.path", "verifyyou.verification.events", "verifyyou.verification.resumed",
+	"verifyyou.verification.start_time", "verifyyou.verification.attempts", "verifyyou.verification.drop_offs",
 }
 
 // values are what the variables of the dashboards and of Grafana can be.
 var values = map[string]string{
 	"__range": "6h", "__rate_interval": "1m", "__auto": "1m",
-	"tracker": "a|b", "window": "1h", "verification_id": "ver_abc123",
+	"tracker": "a|b", "window": "1h", "verification": "ver_abc123",
 }
 
 func catalog(t *testing.T) Catalog {
@@ -65,9 +68,9 @@ func load(t *testing.T) []file {
 	return files
 }
 
-// queried returns the panels that are not headings.
+// queried returns the panels that are neither headings nor texts.
 func (d *Dashboard) queried() []Panel {
-	return slices.DeleteFunc(slices.Clone(d.Panels), func(p Panel) bool { return p.Type == "row" })
+	return slices.DeleteFunc(slices.Clone(d.Panels), func(p Panel) bool { return p.Type == "row" || p.Type == "text" })
 }
 
 func TestDashboards(t *testing.T) {
@@ -93,9 +96,11 @@ func TestDashboards(t *testing.T) {
 func TestPanels(t *testing.T) {
 	for _, d := range load(t) {
 		t.Run(d.name, func(t *testing.T) {
-			ids := map[int]bool{}
+			ids, titles := map[int]bool{}, map[string]bool{}
 			for _, p := range d.Panels {
 				assert.NotEmpty(t, p.Title)
+				assert.False(t, titles[p.Title], "%q is there twice", p.Title)
+				titles[p.Title] = true
 				assert.False(t, ids[p.ID], "the id of %q is another's", p.Title)
 				ids[p.ID] = true
 			}
@@ -158,7 +163,8 @@ func TestVariables(t *testing.T) {
 			}
 			for _, p := range d.queried() {
 				for _, target := range p.Targets {
-					assert.NotContains(t, Substitute(target.Expr, values), "$")
+					// $1 is what label_replace has matched.
+					assert.NotContains(t, strings.ReplaceAll(Substitute(target.Expr, values), `"$1"`, ""), "$")
 				}
 			}
 		})
@@ -196,6 +202,10 @@ func (p *Panel) mayHave(name string) bool {
 	return false
 }
 
+// optIn matches queries for labels that are not there unless the connector's configuration says so.
+var optIn = regexp.MustCompile(
+	`(verification_(active|attempts_\w+)|stage_duration_seconds_\w+)\{[^}]*external_tracker|verification_dropped_off`)
+
 func TestPrometheusQueries(t *testing.T) {
 	c := catalog(t)
 	checked := 0
@@ -212,11 +222,91 @@ func TestPrometheusQueries(t *testing.T) {
 					if strings.HasPrefix(target.Expr, "round(") {
 						assert.Contains(t, p.Description, "off by about one sample interval", p.Title)
 					}
+					if optIn.MatchString(target.Expr) {
+						assert.Contains(t, p.Description, "opt-in", "%s: it is empty without", p.Title)
+					}
 				}
 			}
 		})
 	}
 	assert.Positive(t, checked)
+}
+
+// TestConversionIsOfThoseWhoEnded shows that shares of verifications are of those that ended, which are the only ones that
+// can be compared, and at most 100 %.
+func TestConversionIsOfThoseWhoEnded(t *testing.T) {
+	shares := 0
+	for _, d := range load(t) {
+		for _, p := range d.queried() {
+			for _, target := range p.Targets {
+				if !regexp.MustCompile(`(reached|passed)_total.* / `).MatchString(target.Expr) {
+					continue
+				}
+				shares++
+				assert.NotContains(t, target.Expr, "reached_total", p.Title)
+				assert.Regexp(t, `^clamp_max\(.*, 1\)$`, target.Expr, p.Title)
+			}
+		}
+	}
+	assert.Positive(t, shares)
+}
+
+// TestTrackerFilter shows that a tracker is chosen for all that is counted by it, but for how long nothing came, which
+// is about the receiver.
+func TestTrackerFilter(t *testing.T) {
+	const label = "verifyyou_external_tracker"
+	c := catalog(t)
+	for _, d := range load(t) {
+		for _, p := range d.queried() {
+			for _, target := range p.Targets {
+				if target.Datasource.Type != "prometheus" || p.Title == "Since the last event" {
+					continue
+				}
+				for _, selector := range selectors(t, Substitute(target.Expr, values)) {
+					byTracker := slices.ContainsFunc(c.names(selector), func(name string) bool { return slices.Contains(c[name], label) })
+					filtered := slices.ContainsFunc(selector.LabelMatchers, func(m *labels.Matcher) bool {
+						return m.Name == label && m.Type == labels.MatchRegexp && m.Value == values["tracker"]
+					})
+					assert.Equal(t, byTracker, filtered, "%s, %s: %s", d.name, p.Title, selector)
+				}
+			}
+		}
+	}
+}
+
+func selectors(t *testing.T, expr string) []*parser.VectorSelector {
+	t.Helper()
+	parsed, err := parse(expr)
+	require.NoError(t, err)
+	var all []*parser.VectorSelector
+	parser.Inspect(parsed, func(node parser.Node, _ []parser.Node) error {
+		if selector, ok := node.(*parser.VectorSelector); ok {
+			all = append(all, selector)
+		}
+		return nil
+	})
+	return all
+}
+
+// TestTextAsksForWhatIsThere shows that the queries in texts ask for attributes that records and spans have.
+func TestTextAsksForWhatIsThere(t *testing.T) {
+	known := map[string]bool{}
+	for _, attribute := range append(recordAttributes(t), summaryAttributes...) {
+		known[attribute], known[strings.ReplaceAll(attribute, ".", "_")] = true, true
+	}
+	texts := 0
+	for _, d := range load(t) {
+		for _, p := range d.Panels {
+			if p.Type != "text" {
+				continue
+			}
+			texts++
+			for _, name := range regexp.MustCompile(`\bverifyyou[._]\w[\w.]*`).FindAllString(p.Options.Content, -1) {
+				assert.True(t, known[name] || name == "verifyyou_funnel", "%s: %s", p.Title, name)
+			}
+		}
+	}
+	assert.Positive(t, texts)
 }
 
 // TestLokiQueries shows that the queries ask for attributes that log records have.
@@ -292,17 +382,25 @@ func TestRules(t *testing.T) {
 func TestCheck(t *testing.T) {
 	c := catalog(t)
 	for expr, fault := range map[string]string{
-		`sum(rate(verifyyou_events_total[5m])`:                         "unclosed left parenthesis",
-		`verifyyou_event_total`:                                        "no such series",
-		`{__name__=~"otelcol_receiver_requests(_total)?"}`:             "no such series",
-		`verifyyou_events_total{verifyyou_stag="x"}`:                   "no label verifyyou_stag",
-		`sum by (verifyyou_reason) (verifyyou_events_total)`:           "the label verifyyou_reason",
-		`verifyyou_stage_duration_seconds_sum{le="1"}`:                 "no label le",
-		`verifyyou_events_total / on (outcome) verifyyou_events_total`: "the label outcome",
+		`sum(rate(verifyyou_events_total[5m])`:                                "unclosed left parenthesis",
+		`verifyyou_event_total`:                                               "no such series",
+		`{__name__=~"otelcol_receiver_requests(_total)?"}`:                    "no such series",
+		`verifyyou_events_total{verifyyou_stag="x"}`:                          "no label verifyyou_stag",
+		`sum by (verifyyou_reason) (verifyyou_events_total)`:                  "the label verifyyou_reason",
+		`verifyyou_stage_duration_seconds_sum{le="1"}`:                        "no label le",
+		`verifyyou_events_total / on (outcome) verifyyou_events_total`:        "the label outcome",
+		`label_replace(verifyyou_events_total, "a", "$1", "stag", ".*")`:      "the label stag",
+		`sum by (b) (label_replace(verifyyou_events_total, "a", "", "", ""))`: "the label b",
 	} {
 		require.ErrorContains(t, c.Check(expr), fault, expr)
 	}
-	require.NoError(t, c.Check(`{__name__=~"otelcol_receiver_verifyyou_requests(_total)?", result="accepted"}`))
+	for _, expr := range []string{
+		`{__name__=~"otelcol_receiver_verifyyou_requests(_total)?", result="accepted"}`,
+		`sum by (a) (label_replace(verifyyou_events_total, "a", "$1", "verifyyou_stage", "(.+)"))`,
+		`verifyyou_verification_active{verifyyou_external_tracker="a"}`, // another name in metadata.yaml
+	} {
+		require.NoError(t, c.Check(expr))
+	}
 }
 
 func TestSubstitute(t *testing.T) {

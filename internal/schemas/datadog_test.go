@@ -93,7 +93,9 @@ func TestWhatIsNotInDatadogsSchemaIsFound(t *testing.T) {
 		"property of a formula":           {`{"formula": "begun"}`, `{"formula": "begun", "unit": "%"}`},
 		"property of a template variable": {`"prefix": "env"`, `"prefix": "env", "tag": "env"`},
 		"layout of the dashboard":         {`"reflow_type": "fixed"`, `"reflow_type": "fluid"`},
-		"type of a widget":                {`"type": "toplist"`, `"type": "bottomlist"`},
+		"type of a widget":                {`"type": "distribution"`, `"type": "contribution"`},
+		"type of a request":               {`"request_type": "histogram"`, `"request_type": "heatmap"`},
+		"property of a line":              {`"line_type": "dotted"`, `"line_type": "dots"`},
 		"display type":                    {`"display_type": "bars"`, `"display_type": "bar"`},
 		"aggregator":                      {`"aggregator": "percentile"`, `"aggregator": "p50"`},
 		"unit":                            {`"type": "canonical_unit"`, `"type": "canonical"`},
@@ -149,10 +151,6 @@ func requests(widgets []datadogV1.Widget) []request {
 			for _, r := range w.Requests {
 				all = append(all, newRequest(w.GetTitle(), r.ResponseFormat, r.Queries, r.Formulas))
 			}
-		case *datadogV1.ToplistWidgetDefinition:
-			for _, r := range w.Requests {
-				all = append(all, newRequest(w.GetTitle(), r.ResponseFormat, r.Queries, r.Formulas))
-			}
 		}
 	}
 	return all
@@ -186,8 +184,8 @@ func TestFormulasUseTheirQueries(t *testing.T) {
 	for _, r := range requests(dashboard.Widgets) {
 		var used, defined []string
 		for _, formula := range r.formula {
-			for _, word := range regexp.MustCompile(`[a-z]\w*`).FindAllString(formula.Formula, -1) {
-				if word != "default_zero" {
+			for _, word := range regexp.MustCompile(`"[^"]*"|[a-z]\w*\(?`).FindAllString(formula.Formula, -1) {
+				if !strings.ContainsAny(word, `"(`) { // neither a string nor a function
 					used = append(used, word)
 				}
 			}

@@ -52,6 +52,14 @@ function tableFrame(target, vector, alone) {
   });
 }
 
+// apart makes of buckets that count all up to their bound those that count what is past the bound before.
+function apart(vector) {
+  const bound = ({ metric }) => (metric.le === '+Inf' ? Infinity : Number(metric.le));
+  const sorted = [...vector].sort((a, b) => bound(a) - bound(b));
+  const below = (i) => (i > 0 ? Number(sorted[i - 1].value[1]) : 0);
+  return sorted.map(({ metric, value: [time, count] }, i) => ({ metric, value: [time, Number(count) - below(i)] }));
+}
+
 async function runTarget(target, alone, { range, width, scrapeInterval, variables }) {
   const [from, to] = [range.from.unix(), range.to.unix()];
   const step = rangeUtil.calculateInterval(range, width, `${scrapeInterval}s`).intervalMs / 1000;
@@ -68,6 +76,9 @@ async function runTarget(target, alone, { range, width, scrapeInterval, variable
   const vector = await ask('query', { query, time: to });
   if (target.format === 'table') {
     return vector.length > 0 ? [tableFrame(target, vector, alone)] : [];
+  }
+  if (target.format === 'heatmap') {
+    return apart(vector).map(({ metric, value }) => seriesFrame(target, metric, [value]));
   }
   return vector.map(({ metric, value }) => seriesFrame(target, metric, [value]));
 }
