@@ -16,6 +16,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
 
+const summaryEvent = "verifyyou.verification.summary"
+
 // counts has the values of the series of a counter, without those that are 0.
 type counts map[series]int64
 
@@ -64,6 +66,7 @@ func (w countsByWriter) total() counts {
 type written struct {
 	metric, writer string
 	series
+	droppedOff string // where it is told apart
 }
 
 // cumulative returns the points of every cumulative counter, in the order of their times: a queue with several
@@ -75,7 +78,10 @@ func (in *intake) cumulative() map[written][]pmetric.NumberDataPoint {
 			return
 		}
 		for _, point := range metric.Sum().DataPoints().All() {
-			key := written{metric.Name(), text(resource, "service.instance.id"), seriesOf(point.Attributes())}
+			key := written{
+				metric.Name(), text(resource, "service.instance.id"), seriesOf(point.Attributes()),
+				text(point.Attributes(), "verifyyou.verification.dropped_off"),
+			}
 			points[key] = append(points[key], point)
 		}
 	})
@@ -103,7 +109,7 @@ func (in *intake) last(metric string) countsByWriter {
 			if last[key.writer] == nil {
 				last[key.writer] = counts{}
 			}
-			last[key.writer][key.series] = n
+			last[key.writer][key.series] += n
 		}
 	}
 	return last
@@ -124,11 +130,21 @@ func (in *intake) checkSeries(t *testing.T) {
 
 // summarized returns of how many verifications there is a summary.
 func (in *intake) summarized() int {
-	verifications := map[string]bool{}
+	verifications := map[pcommon.TraceID]bool{}
 	in.eachRecord(func(_ pcommon.Map, record plog.LogRecord) {
-		if record.EventName() == "verifyyou.verification.summary" {
-			verifications[text(record.Attributes(), "verifyyou.verification_id")] = true
+		if record.EventName() == summaryEvent {
+			verifications[record.TraceID()] = true
 		}
 	})
 	return len(verifications)
+}
+
+// recorded returns how many records of events there are.
+func (in *intake) recorded() (n int) {
+	in.eachRecord(func(_ pcommon.Map, record plog.LogRecord) {
+		if record.EventName() != summaryEvent {
+			n++
+		}
+	})
+	return n
 }

@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
+	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 )
 
@@ -32,6 +33,7 @@ type intake struct {
 	headers []http.Header
 	metrics []pmetric.Metrics
 	logs    []plog.Logs
+	traces  []ptrace.Traces
 }
 
 func newIntake(t *testing.T) *intake {
@@ -82,7 +84,10 @@ func (in *intake) take(r *http.Request, body []byte) error {
 		in.metrics = append(in.metrics, request.Metrics())
 		return err
 	case "/v1/traces":
-		return ptraceotlp.NewExportRequest().UnmarshalProto(body)
+		request := ptraceotlp.NewExportRequest()
+		err := request.UnmarshalProto(body)
+		in.traces = append(in.traces, request.Traces())
+		return err
 	}
 	return fmt.Errorf("nothing is taken at %s", r.URL.Path)
 }
@@ -120,6 +125,21 @@ func (in *intake) eachRecord(f func(resource pcommon.Map, record plog.LogRecord)
 			for _, scope := range resource.ScopeLogs().All() {
 				for _, record := range scope.LogRecords().All() {
 					f(resource.Resource().Attributes(), record)
+				}
+			}
+		}
+	}
+}
+
+// eachSpan calls f with every span that came so far.
+func (in *intake) eachSpan(f func(span ptrace.Span)) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, traces := range in.traces {
+		for _, resource := range traces.ResourceSpans().All() {
+			for _, scope := range resource.ScopeSpans().All() {
+				for _, span := range scope.Spans().All() {
+					f(span)
 				}
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -48,19 +49,36 @@ type truthCount struct {
 	Attempts   int64  `json:"attempts"` // at liveness
 	Tracker    string `json:"tracker"`
 	Count      int64  `json:"count"`
+	// Sum is of what has durations, in seconds.
+	Sum float64 `json:"sum"`
 }
 
-// truthBeginning is what became of those who began in some minutes.
+// truthBeginning is what became of those who began in the same quarter of an hour with the same tracker.
 type truthBeginning struct {
-	Tracker string                      `json:"tracker"`
-	Stopped map[string]map[string]int64 `json:"stopped"` // who did not complete, by furthest step and outcome
+	Start          time.Time                   `json:"start"`
+	Tracker        string                      `json:"tracker"`
+	Began          int64                       `json:"began"`
+	Completed      int64                       `json:"completed"`
+	OnFirstAttempt int64                       `json:"on_first_attempt"`
+	AfterDropOff   int64                       `json:"after_drop_off"`
+	DropOff        int64                       `json:"drop_off"`
+	Abandoned      int64                       `json:"abandoned"`
+	Reached        map[string]int64            `json:"reached"`
+	Passed         map[string]int64            `json:"passed"`
+	Stopped        map[string]map[string]int64 `json:"stopped"` // who did not complete, by furthest step and outcome
+	Attempts       [4]struct {
+		Verifications int64 `json:"verifications"`
+		Completed     int64 `json:"completed"`
+	} `json:"attempts"` // by how many, 3 or more in the last
+	Transitions map[string]map[string]int64 `json:"transitions"` // "" comes before the first event and after the last
 }
 
-// truthDuration is how many completed verifications of a tracker there are, and the time in seconds that half of them
-// did not exceed.
+// truthDuration is how many completed verifications of a tracker there are, and how long they took in seconds: all
+// together, and what half of them did not exceed.
 type truthDuration struct {
 	Tracker string  `json:"tracker"`
 	Count   int64   `json:"count"`
+	Sum     float64 `json:"sum"`
 	Median  float64 `json:"median"`
 }
 
@@ -138,13 +156,15 @@ func (s *simulation) wait() *truth {
 	return read
 }
 
-// scenario writes the built-in scenario with another tracker in the place of one.
-func scenario(t *testing.T, tracker, instead string) (file string) {
+// scenario writes the built-in scenario with other texts in the place of some, a tracker for example.
+func scenario(t *testing.T, oldAndNew ...string) (file string) {
 	t.Helper()
 	text, err := verifyyougen(t, "simulate", "--print-scenario").Output()
 	require.NoError(t, err)
-	require.Contains(t, string(text), tracker)
-	return writeFile(t, strings.ReplaceAll(string(text), tracker, instead))
+	for i := 0; i < len(oldAndNew); i += 2 {
+		require.Contains(t, string(text), oldAndNew[i])
+	}
+	return writeFile(t, strings.NewReplacer(oldAndNew...).Replace(string(text)))
 }
 
 // refuse answers 503 in the place of a Collector until something was posted several times.
