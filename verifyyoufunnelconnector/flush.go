@@ -101,9 +101,3 @@ func (c *funnelConnector) sendLast(ctx context.Context, before *sync.WaitGroup, 
 		c.settings.Logger.Error("The final flush failed; what was not accepted is lost", zap.Error(err))
 	}
 }
-
-// flush does once what happens at every interval.
-func (c *funnelConnector) flush(ctx context.Context, last bool) error {
-	c.funnel.Advance(c.now())
-	return errors.Join(c.flusher.Flush(ctx, last), c.traces.send(ctx), c.summaries.send(ctx))
-}

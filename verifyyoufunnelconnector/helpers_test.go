@@ -4,6 +4,8 @@
 package verifyyoufunnelconnector
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -66,6 +68,12 @@ func bareRecord(a attrs) plog.LogRecord {
 		panic(err)
 	}
 	return lr
+}
+
+// flush does once what happens at every interval.
+func (c *funnelConnector) flush(ctx context.Context, last bool) error {
+	c.funnel.Advance(c.now())
+	return errors.Join(c.flusher.Flush(ctx, last), c.traces.send(ctx), c.summaries.send(ctx))
 }
 
 // eventAt is a record as the receiver makes it of an event, but that it has no log.record.uid.

@@ -130,9 +130,7 @@ func (r *run) sameAsModel() {
 	assert.Empty(r.t, difference(r.comparable(want.as(got)), r.comparable(got)), "(-model +connector)")
 	if want.forgot == 0 { // one that begins anew may have the same ids
 		checkUIDsOfSummaries(r.t, got.summaries)
-		if sendsAll {
-			assert.Empty(r.t, got.repeated, "spans with ids that others have")
-		}
+		assert.Empty(r.t, got.repeated, "spans with ids that others have")
 	}
 }
 
@@ -153,7 +151,7 @@ func (r *run) sameAsModelAtOnce(truthBefore *expectation) {
 	assert.Empty(r.t, difference(wantAtOnce, gotAtOnce), "(-model +connector)")
 	if r.has(pipeline.SignalMetrics) {
 		checkBetween(r.t, truthBefore.reached, got.reached, want.reached)
-		checkBetween(r.t, notYet(truthBefore.results).passed, notYet(got).passed, want.passed)
+		checkBetween(r.t, truthBefore.passed, got.passed, want.passed)
 		checkBetween(r.t, truthBefore.ended, got.ended, want.ended)
 		checkBetween(r.t, truthBefore.resumed, got.resumed, want.resumed)
 		checkBetween(r.t, truthBefore.counts(), got.counts(), want.counts())
@@ -174,9 +172,7 @@ func checkBetween[K comparable](t testingT, low, got, high map[K]int64) {
 func (e *expectation) counts() map[histogramSeries]int64 {
 	counts := map[histogramSeries]int64{}
 	for series, values := range e.observed {
-		if sendsAll || series.metric != metricAttempts {
-			counts[series] = int64(len(values))
-		}
+		counts[series] = int64(len(values))
 	}
 	return counts
 }
@@ -220,27 +216,7 @@ func (r *run) comparable(of results) results {
 	if !r.has(pipeline.SignalLogs) {
 		of.summaries = nil
 	}
-	return notYet(nonZero(of))
-}
-
-// sendsAll says that the connector sends all that the model knows, and that notYet can go.
-const sendsAll = true
-
-// notYet leaves out what the connector does not send yet.
-func notYet(of results) results {
-	if sendsAll {
-		return of
-	}
-	of.passed, of.activeTracked, of.trackedHistograms, of.spans, of.reinitialized = nil, nil, nil, nil, 0
-	of.endedAfterDropOff, of.resumedAfterDropOff = nil, nil
-	of.histograms = maps.Clone(of.histograms)
-	maps.DeleteFunc(of.histograms, func(s histogramSeries, _ distribution) bool { return s.metric == metricAttempts })
-	of.summaries = slices.Clone(of.summaries)
-	for i := range of.summaries {
-		of.summaries[i].start, of.summaries[i].attempts, of.summaries[i].dropOffs = time.Time{}, 0, nil
-	}
-	sortSummaries(of.summaries)
-	return of
+	return nonZero(of)
 }
 
 func nonZero(of results) results {

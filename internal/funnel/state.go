@@ -276,8 +276,9 @@ func (r *restorer) verification(s slot, d *decoder) bool {
 	}
 	es, ok := kept.entries(r.scratch[:0])
 	v.state, v.flags = state(flags&stateBits), flags&^stateBits
-	if !r.counted {
+	if !r.counted && v.place() != 0 {
 		v.setPlace(0)
+		r.table.change(s) // or statistics that begin anew would seem to know it after another restart
 	}
 	valid := !d.bad && ok && key != "" && len(key) <= math.MaxUint16 && es.isWhole() && v.state < states && int(passed) <= len(r.numbers)
 	if !valid || r.byKey.find(&r.table, key) != 0 {

@@ -139,6 +139,20 @@ func TestStatisticsBeginAnew(t *testing.T) {
 			assert.Equal(t, map[string]int64{"ads": 1}, trackersIn(a))
 		})
 	}
+	t.Run("and are kept", func(t *testing.T) {
+		f := NewFunnel(withStatistics(10), newHeard(), start)
+		f.observe(at(1, "ver_1", "verification_started"), start)
+		k := keepAll(f)
+		k.header.Statistics = nil
+		for range 2 {
+			f, _ = restored(t, k, withStatistics(10), start)
+			k.keep(f)
+		}
+		f.observe(at(2, "ver_1", "liveness_started"), start)
+		a := f.answer(t, start)
+		assert.EqualValues(t, 1, a.Began)
+		assert.Equal(t, map[string]int64{"verification_started": 1, "liveness_started": 1}, reachedIn(a))
+	})
 	t.Run("corrupt", func(t *testing.T) {
 		f := NewFunnel(withStatistics(10), newHeard(), start)
 		f.observe(at(1, "ver_1", "verification_started"), start)
