@@ -100,19 +100,20 @@ type statsServer struct {
 	now    func() time.Time // as of which
 	failed func(error)      // called if serving ends before shutdown
 
-	server  *http.Server // nil before start
+	handler *stats.Handler
+	server  *http.Server // nil before start and after shutdown
 	serving sync.WaitGroup
 }
 
 // start begins to listen and to serve.
 func (s *statsServer) start(ctx context.Context, host component.Host, set component.TelemetrySettings) error {
-	handler := stats.NewHandler(s.source, s.now, set.Logger)
+	s.handler = stats.NewHandler(s.source, s.now, set.Logger)
 	settings := s.cfg.ServerConfig
-	server, err := settings.ToServer(ctx, host.GetExtensions(), set, handler, confighttp.WithErrorHandler(stats.ServeError))
+	server, err := settings.ToServer(ctx, host.GetExtensions(), set, s.handler, confighttp.WithErrorHandler(stats.ServeError))
 	if err != nil {
 		return fmt.Errorf("stats: %w", err)
 	}
-	server.Handler = handler.WithRoute(server.Handler)
+	server.Handler = s.handler.WithRoute(server.Handler)
 	listening, err := listener.Listen(ctx, &settings)
 	if err != nil {
 		return fmt.Errorf("stats::endpoint: cannot listen on %s: %w; free it, or set another", settings.NetAddr.Endpoint, err)
@@ -127,17 +128,21 @@ func (s *statsServer) start(ctx context.Context, host component.Host, set compon
 	return nil
 }
 
-// shutdown stops listening and waits for the answers that are being written, for a second at most. It does nothing where
-// start has not been called or has failed.
+// shutdown stops listening and waits for the answers that are being written, for a second at most. The source is not
+// asked any more when it returns. It does nothing where start has not been called or has failed.
 func (s *statsServer) shutdown(ctx context.Context) error {
 	if s.server == nil {
 		return nil
 	}
-	defer s.serving.Wait()
+	server := s.server
+	s.server = nil
 	ctx, cancel := context.WithTimeout(ctx, statsDrainTime)
 	defer cancel()
-	if s.server.Shutdown(ctx) == nil {
-		return nil
+	err := server.Shutdown(ctx)
+	if err != nil {
+		err = server.Close()
 	}
-	return s.server.Close()
+	s.serving.Wait()
+	s.handler.Close()
+	return err
 }

@@ -29,6 +29,7 @@ type answers struct {
 	logger   *zap.Logger
 	patience time.Duration
 	turn     chan struct{} // has a place for the one answer that is being made
+	closed   chan struct{}
 
 	mu     sync.Mutex
 	recent map[string]*answer
@@ -48,7 +49,7 @@ type answer struct {
 }
 
 func newAnswers(now func() time.Time, logger *zap.Logger) *answers {
-	return &answers{now: now, logger: logger, patience: patience, turn: make(chan struct{}, 1), recent: map[string]*answer{}}
+	return &answers{now: now, logger: logger, patience: patience, turn: make(chan struct{}, 1), closed: make(chan struct{}), recent: map[string]*answer{}}
 }
 
 // get returns the answer to a question, which has a key of its own. It calls prepare with the time as of which to answer,
@@ -142,6 +143,8 @@ func (s *answers) prepare(a *answer, prepare func(now time.Time) ([]byte, error)
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
+	case <-s.closed:
+		return nil, errBusy
 	case <-tired.C:
 		return nil, errBusy
 	}
@@ -151,6 +154,12 @@ func (s *answers) prepare(a *answer, prepare func(now time.Time) ([]byte, error)
 	}
 	defer guard.Recover(s.logger, &err)
 	return prepare(now)
+}
+
+// close waits for the answer that is being made. None is made after it. It is called once.
+func (s *answers) close() {
+	close(s.closed)
+	s.turn <- struct{}{} // for good
 }
 
 func (s *answers) begin(a *answer) (now time.Time, ok bool) {

@@ -175,3 +175,27 @@ func TestAnswersThatWaitForTheirReadersAreBounded(t *testing.T) {
 	require.NoError(t, err)
 	s.release(c)
 }
+
+func TestNothingIsAskedAfterClose(t *testing.T) {
+	source := newSlowSource()
+	h := newHandler(t, source)
+	running := askMany(h, 1, pathFunnel)
+	<-source.entered
+	waiting := askMany(h, 1, pathFunnel+"?from=1h", "/?from=2h")
+	closed := make(chan struct{})
+	go func() {
+		h.Close()
+		close(closed)
+	}()
+	assert.Equal(t, map[int]int{http.StatusServiceUnavailable: 2}, waiting())
+	select {
+	case <-closed:
+		assert.Fail(t, "Close did not wait for the answer that is being made")
+	default:
+	}
+	close(source.ready)
+	<-closed
+	assert.Equal(t, map[int]int{http.StatusOK: 1}, running())
+	assert.Equal(t, http.StatusServiceUnavailable, ask(h, http.MethodGet, pathFunnel+"?from=3h").Code)
+	assert.Equal(t, int64(1), source.asked.Load())
+}

@@ -65,6 +65,12 @@ func NewHandler(source Source, now func() time.Time, logger *zap.Logger) *Handle
 	return h
 }
 
+// Close waits for the answer that is being made; the source is not asked any more when it returns. It is called once, when
+// the server is shut down.
+func (h *Handler) Close() {
+	h.answers.close()
+}
+
 // ServeHTTP answers one request. Paths are exact.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	route, found := h.routes[req.URL.Path]
