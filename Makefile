@@ -97,8 +97,9 @@ fuzz: ## Fuzz every target for FUZZTIME (30s)
 	@FUZZTIME=$(FUZZTIME) internal/tools/fuzz.sh
 
 .PHONY: e2e
-e2e: build gateway bin/verifyyougen ## Run the Collectors as processes and post events to them
+e2e: build gateway bin/verifyyougen ## Run the Collectors as processes and post events to them, and look at the page in Chromium
 	cd e2e && go test -count=1 -tags e2e $(RACE) ./...
+	cd internal/browser && go test -count=1 -tags e2e ./...
 
 MINUTES := 2
 
