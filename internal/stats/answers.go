@@ -28,6 +28,7 @@ type answers struct {
 	now      func() time.Time
 	logger   *zap.Logger
 	patience time.Duration
+	kept     time.Duration // how long an answer is there to be shared, whatever the clock says
 	turn     chan struct{} // has a place for the one answer that is being made
 	closed   chan struct{}
 
@@ -49,7 +50,7 @@ type answer struct {
 }
 
 func newAnswers(now func() time.Time, logger *zap.Logger) *answers {
-	return &answers{now: now, logger: logger, patience: patience, turn: make(chan struct{}, 1), closed: make(chan struct{}), recent: map[string]*answer{}}
+	return &answers{now: now, logger: logger, patience: patience, kept: maxAge, turn: make(chan struct{}, 1), closed: make(chan struct{}), recent: map[string]*answer{}}
 }
 
 // get returns the answer to a question, which has a key of its own. It calls prepare with the time as of which to answer,
@@ -129,7 +130,7 @@ func (s *answers) make(key string, a *answer, prepare func(now time.Time) ([]byt
 		s.forget(key, a)
 		return
 	}
-	time.AfterFunc(maxAge, func() {
+	time.AfterFunc(s.kept, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.forget(key, a)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"iter"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -68,6 +69,13 @@ func TestAThousandEqualQuestionsAreOne(t *testing.T) {
 	h := newHandler(t, source)
 	statuses := askMany(h, 1000, pathFunnel+"?from=7d")
 	<-source.entered
+	for readers := 0; readers < 1000; runtime.Gosched() { // all of them wait for it
+		h.answers.mu.Lock()
+		for _, a := range h.answers.recent {
+			readers = a.readers
+		}
+		h.answers.mu.Unlock()
+	}
 	close(source.ready)
 	assert.Equal(t, map[int]int{http.StatusOK: 1000}, statuses())
 	assert.Equal(t, int64(1), source.asked.Load())
@@ -78,6 +86,7 @@ func TestAnAnswerIsSharedForASecond(t *testing.T) {
 	close(source.ready)
 	clock := newClock(noon)
 	h := NewHandler(source, clock.now, zap.NewNop())
+	h.answers.kept = time.Hour
 	for _, step := range []struct {
 		after time.Duration
 		asked int64
@@ -157,6 +166,7 @@ func TestAFaultEndsOneAnswerAlone(t *testing.T) {
 
 func TestAnswersThatWaitForTheirReadersAreBounded(t *testing.T) {
 	s := newAnswers(newClock(noon).now, zap.NewNop())
+	s.kept = time.Hour
 	large := func(time.Time) ([]byte, error) { return make([]byte, maxHeld+1), nil }
 	a, err := s.get(t.Context(), "large", large)
 	require.NoError(t, err)
