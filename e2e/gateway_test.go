@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -54,10 +55,12 @@ service:
       level: none
 `
 
-// gateway is the Collectors of examples/gateway, and what they export to.
+// gateway is Collectors in front and behind, and what they export to.
 type gateway struct {
 	t               *testing.T
 	in              *intake
+	examples        string // the folder with front.yaml and funnel.yaml
+	otelcol         func(*testing.T, ...string) *exec.Cmd
 	fronts, funnels []*member
 }
 
@@ -65,14 +68,24 @@ type gateway struct {
 type member struct {
 	*collector
 	t           *testing.T
+	otelcol     func(*testing.T, ...string) *exec.Cmd
 	arguments   []string
 	environment []string
 	url         string // where it is healthy
+
+	mu      sync.Mutex
+	answers map[string]int // by status; those without one by nothing
+}
+
+func (m *member) answered(answer string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.answers[answer[:min(3, len(answer))]]++
 }
 
 func (m *member) start() {
 	m.t.Helper()
-	cmd := gatewayOtelcol(m.t, m.arguments...)
+	cmd := m.otelcol(m.t, m.arguments...)
 	cmd.Env = append(cmd.Env, m.environment...)
 	m.collector = run(m.t, cmd, m.url)
 	m.waitUntilReady()
@@ -80,7 +93,7 @@ func (m *member) start() {
 
 func newGateway(t *testing.T, abandonAfter, flushInterval time.Duration) *gateway {
 	t.Helper()
-	g := &gateway{t: t, in: newIntake(t)}
+	g := &gateway{t: t, in: newIntake(t), examples: "../examples/gateway", otelcol: gatewayOtelcol}
 	funnelHaste := writeFile(t, fmt.Sprintf(funnelInHaste, abandonAfter, flushInterval))
 	var hostnames []string
 	for i := range funnelCount {
@@ -107,9 +120,11 @@ func (g *gateway) member(example, haste string, port int, environment ...string)
 	g.t.Helper()
 	m := &member{
 		t:           g.t,
-		arguments:   []string{"--config", filepath.Join("../examples/gateway", example), "--config", haste},
+		otelcol:     g.otelcol,
+		arguments:   []string{"--config", filepath.Join(g.examples, example), "--config", haste},
 		environment: append(environment, "OTLP_ENDPOINT="+g.in.url),
 		url:         fmt.Sprintf("http://127.0.0.1:%d", port),
+		answers:     map[string]int{},
 	}
 	m.start()
 	return m
@@ -154,6 +169,7 @@ func deliver(t *testing.T, deliveries []delivery, soFar *atomic.Int64) {
 func (d *delivery) untilTaken() error {
 	for end := time.Now().Add(deadline); ; time.Sleep(poll) {
 		answer, err := send(d.request.to(d.front.collector))
+		d.front.answered(answer)
 		if err == nil && strings.HasPrefix(answer, "200 ") {
 			return nil
 		}

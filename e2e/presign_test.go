@@ -17,9 +17,9 @@ import (
 
 // population is the requests of people whom verifyyougen simulates, and what a funnel has to make of them.
 type population struct {
-	requests       []simulatedRequest
-	verifications  int
-	reached, ended counts
+	requests               []simulatedRequest
+	verifications          int
+	reached, passed, ended counts
 }
 
 // presign returns the same people for the same seed.
@@ -43,8 +43,8 @@ func readTruth(t *testing.T, file string) *population {
 	content, err := os.ReadFile(file)
 	require.NoError(t, err)
 	var truth struct {
-		Verifications int
-		Reached       []struct {
+		Verifications   int
+		Reached, Passed []struct {
 			Stage, Tracker string
 			Count          int64
 		}
@@ -56,9 +56,12 @@ func readTruth(t *testing.T, file string) *population {
 		}
 	}
 	require.NoError(t, json.Unmarshal(content, &truth))
-	p := &population{verifications: truth.Verifications, reached: counts{}, ended: counts{}}
+	p := &population{verifications: truth.Verifications, reached: counts{}, passed: counts{}, ended: counts{}}
 	for _, r := range truth.Reached {
 		p.reached[series{stage: r.Stage, tracker: r.Tracker}] = r.Count
+	}
+	for _, r := range truth.Passed {
+		p.passed[series{stage: r.Stage, tracker: r.Tracker}] = r.Count
 	}
 	for _, e := range truth.Ended {
 		p.ended[series{stage: e.LastStage, outcome: e.Outcome, tracker: e.Tracker}] += e.Count
