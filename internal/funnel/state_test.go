@@ -194,6 +194,20 @@ func TestClockSetBack(t *testing.T) {
 	assert.Len(t, h.ended, 2)
 }
 
+// TestWindowsAfterRestart closes windows in the order in which verifications began, whatever order they wait in.
+func TestWindowsAfterRestart(t *testing.T) {
+	f, _ := funnelFor(10)
+	f.observe(at(1, "ver_1", "verification_started"), start)
+	f.observe(at(2, "ver_2", "verification_started"), start.Add(10*time.Minute))
+	f.observe(at(3, "ver_1", "liveness_started"), start.Add(20*time.Minute)) // now due after the other
+	now := start.Add(20 * time.Minute)
+	again, _ := restored(t, keepAll(f), settings(10), now)
+	again.run(start.Add(24*time.Hour - 1))
+	assert.Equal(t, 2, again.Len())
+	again.run(start.Add(24 * time.Hour))
+	assert.Equal(t, 1, again.Len())
+}
+
 func TestFewerVerifications(t *testing.T) {
 	f, _ := funnelFor(10)
 	f.observe(at(0, "ended", "verification_started"), start)
@@ -252,6 +266,15 @@ func TestStagesWithoutNumber(t *testing.T) {
 	assert.Equal(t, map[string]int{"_OTHER": 1}, after.reached)
 	again.run(start.Add(48 * time.Hour))
 	assert.Empty(t, again.beyond, "forgotten with the verification")
+}
+
+// TestTooManyStagesWithoutNumber counts as many of one verification as it keeps events.
+func TestTooManyStagesWithoutNumber(t *testing.T) {
+	f, h := funnelFor(10)
+	for n := range cardinality.MaxUnknownStages + maxEntries + 5 {
+		f.observe(at(n, "ver_1", fmt.Sprint("unknown_", n)), start)
+	}
+	assert.Equal(t, maxEntries, h.reached["_OTHER"])
 }
 
 func TestRestoreFails(t *testing.T) {

@@ -4,8 +4,10 @@
 package funnel
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -107,14 +109,92 @@ func TestStatistics(t *testing.T) {
 
 // TestStatisticsAsOfTheQuestion shows that a question sees what has ended by then, although nothing else has looked.
 func TestStatisticsAsOfTheQuestion(t *testing.T) {
-	f := NewFunnel(withStatistics(2*maxAtOnce), newHeard(), start)
-	for n := range maxAtOnce + 1 {
-		f.Observe(at(n, fmt.Sprint("ver_", n), "verification_completed"), start)
+	ending := func() *Funnel {
+		f := NewFunnel(withStatistics(2*maxAtOnce), newHeard(), start)
+		for n := range maxAtOnce + 1 {
+			f.Observe(at(n, fmt.Sprint("ver_", n), "verification_completed"), start)
+		}
+		f.run(start.Add(29 * time.Second))
+		return f
 	}
-	f.run(start.Add(29 * time.Second))
-	a := f.answer(t, start.Add(30*time.Second))
+	a := ending().answer(t, start.Add(30*time.Second))
 	assert.Zero(t, a.Open)
 	assert.EqualValues(t, maxAtOnce+1, a.Ended[0].Verifications)
+
+	rows, err := ending().Rows(&cohorts.Query{
+		From: start, To: start.Add(24 * time.Hour), Step: cohorts.StepDay, Location: time.UTC,
+	}, start.Add(30*time.Second))
+	require.NoError(t, err)
+	all := slices.Collect(rows)
+	require.Len(t, all, 1)
+	assert.EqualValues(t, maxAtOnce+1, all[0].Began)
+	assert.Zero(t, all[0].Open)
+}
+
+// TestEarliestTracker is about the tracker of the earliest event, where that is not the first that came.
+func TestEarliestTracker(t *testing.T) {
+	t.Run("is the first that came again", func(t *testing.T) {
+		f := NewFunnel(withStatistics(10), newHeard(), start)
+		f.observe(from("ads", at(10, "ver_1", "liveness_started")), start)
+		f.observe(from("mail", at(5, "ver_1", "liveness_started")), start)
+		f.observe(from("ads", at(1, "ver_1", "liveness_started")), start)
+		assert.Equal(t, map[string]int64{"ads": 1}, trackersIn(f.answer(t, start)))
+	})
+	t.Run("is forgotten with its verification", func(t *testing.T) {
+		f := NewFunnel(withStatistics(1), newHeard(), start)
+		f.observe(from("ads", at(10, "ver_1", "liveness_started")), start)
+		f.observe(from("mail", at(5, "ver_1", "liveness_started")), start)
+		f.observe(at(10, "ver_2", "liveness_started"), start)
+		assert.Equal(t, map[string]int64{"mail": 1, "none": 1}, trackersIn(f.answer(t, start)))
+		assert.Empty(t, f.earliest)
+	})
+	t.Run("of many events", func(t *testing.T) {
+		f := NewFunnel(withStatistics(10), newHeard(), start)
+		for n := range maxEntries {
+			f.observe(at(n, "ver_1", "liveness_started"), start)
+		}
+		f.observe(from("ads", at(maxEntries, "ver_1", "liveness_started")), start)
+		f.observe(at(maxEntries+1, "ver_1", "liveness_started"), start)
+		f.observe(at(maxEntries+2, "ver_1", "liveness_started"), start)
+		f.observe(from("mail", at(maxEntries+3, "ver_1", "liveness_started")), start)
+		assert.Equal(t, map[string]int64{"ads": 1}, trackersIn(f.answer(t, start)))
+	})
+}
+
+// TestForgottenDuringSave forgets a verification before it is written. What is restored still has its tracker, by which
+// it is found in the statistics.
+func TestForgottenDuringSave(t *testing.T) {
+	f := NewFunnel(withStatistics(chunkSize), newHeard(), start)
+	for n := range chunkSize - 1 {
+		f.observe(at(n, fmt.Sprint("ver_", n), "verification_started"), start)
+	}
+	f.observe(from("ads", at(2, "ver_ended", "verification_completed")), start)
+	f.observe(from("mail", at(1, "ver_ended", "liveness_started")), start)
+	now := start.Add(time.Minute)
+	f.run(now)
+	k := newKept()
+	k.keepWhile(f, func(chunk int) {
+		if chunk == 0 { // that of ver_ended comes next
+			f.Observe(at(3, "ver_new", "verification_started"), now)
+		}
+	})
+	assert.Empty(t, f.earliest)
+
+	again, _ := restored(t, k, withStatistics(chunkSize), now)
+	again.observe(at(3, "ver_ended", "face_collision"), now)
+	a := again.answer(t, now)
+	assert.EqualValues(t, 1, reachedIn(a)["face_collision"])
+	assert.EqualValues(t, 1, trackersIn(a)["mail"])
+}
+
+// TestStatisticsNotWritten shows that what could not be written is written with the next Save.
+func TestStatisticsNotWritten(t *testing.T) {
+	f := NewFunnel(withStatistics(10), newHeard(), start)
+	f.observe(at(1, "ver_1", "verification_started"), start)
+	full := errors.New("full")
+	require.ErrorIs(t, f.Save(func(Part, int, []byte) {}, func(Header) error { return full }), full)
+	again, _ := restored(t, keepAll(f), withStatistics(10), start)
+	assert.Equal(t, f.answer(t, start), again.answer(t, start))
 }
 
 // TestStatisticsBeginAnew restores verifications without the statistics that knew them: they count again when they
