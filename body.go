@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -20,6 +21,9 @@ var (
 
 // maxPooledBody bounds what the pool holds on to; events are far smaller.
 const maxPooledBody = 64 << 10
+
+// maxLimit is as good as no limit, and leaves room for what is added to one.
+const maxLimit = math.MaxInt64 - 2*maxDiscarded
 
 // bodies reads the bodies of requests into buffers that are used again. It is safe for concurrent use.
 type bodies struct {

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -120,4 +121,10 @@ func TestBodyGrowsAsItComes(t *testing.T) {
 		used, _ = b.pool.Get().(*bodyBuffer)
 	}
 	assert.LessOrEqual(t, used.Cap(), 2*bytes.MinRead)
+}
+
+// TestNoLimit has the largest limit that can be configured.
+func TestNoLimit(t *testing.T) {
+	r := startSinks(t, testConfig(func(cfg *Config) { cfg.ServerConfig.MaxRequestBodySize = math.MaxInt64 }))
+	assert.Equal(t, http.StatusOK, r.post(eventBody("verification_started", 1)).status)
 }

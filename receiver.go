@@ -208,7 +208,7 @@ func (r *verifyyouReceiver) startServer(ctx context.Context, host component.Host
 		path:       r.cfg.Path,
 		healthPath: r.cfg.HealthPath,
 		keys:       r.keys,
-		bodies:     bodies{limit: r.cfg.ServerConfig.MaxRequestBodySize},
+		bodies:     bodies{limit: min(r.cfg.ServerConfig.MaxRequestBodySize, maxLimit)},
 		decoder:    event.NewDecoder(r.cfg.Fields),
 		deliverer:  r.deliverer,
 		telemetry:  r.telemetry,
@@ -217,7 +217,7 @@ func (r *verifyyouReceiver) startServer(ctx context.Context, host component.Host
 	}
 	settings := r.cfg.ServerConfig
 	// The handler has the limit. That of the server would end a connection whose body is still to be discarded.
-	settings.MaxRequestBodySize += 2 * maxDiscarded
+	settings.MaxRequestBodySize = r.handler.bodies.limit + 2*maxDiscarded
 	server, err := settings.ToServer(ctx, host.GetExtensions(), r.settings.TelemetrySettings, r.handler,
 		confighttp.WithErrorHandler(serverError))
 	if err != nil {

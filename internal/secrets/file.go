@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -57,8 +58,7 @@ type result struct {
 	err     error
 }
 
-// begin reads in a goroutine of its own, as open(2) may never return: for a pipe that nobody writes to, or where a
-// mount hangs.
+// begin reads in a goroutine of its own, as open(2) and read(2) may never return where a mount hangs.
 func begin(read func() ([]string, error)) <-chan result {
 	c := make(chan result, 1)
 	go func() {
@@ -69,7 +69,7 @@ func begin(read func() ([]string, error)) <-chan result {
 }
 
 func readFile(file string) ([]string, error) {
-	content, err := readBounded(file)
+	content, err := readBounded(file, time.Now().Add(timeout))
 	if named := (*fs.PathError)(nil); errors.As(err, &named) {
 		return nil, named.Err
 	}
@@ -79,12 +79,15 @@ func readFile(file string) ([]string, error) {
 	return parse(content)
 }
 
-func readBounded(file string) ([]byte, error) {
-	f, err := os.Open(file)
+// readBounded does not wait for a pipe that nobody writes to, nor longer than the deadline for one that is open: such a
+// read would never end, and no other would follow, even once there is a file in the place of the pipe.
+func readBounded(file string, deadline time.Time) ([]byte, error) {
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	_ = f.SetReadDeadline(deadline) // files other than pipes have none
 	content, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
 	if err == nil && len(content) > maxBytes {
 		err = ErrTooLarge

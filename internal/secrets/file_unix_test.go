@@ -34,25 +34,34 @@ func serve(t *testing.T, path string) *os.File {
 	return w
 }
 
-// TestReadPipe and TestWatchPipe show that neither a read nor the end of a watch waits for a pipe, and that the
-// goroutine that does ends when it is served.
+// TestReadPipe has nobody who writes.
 func TestReadPipe(t *testing.T) {
-	defer goleak.VerifyNone(t)
-	path := pipe(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := Read(ctx, path)
-	require.ErrorIs(t, err, context.Canceled)
-	require.NoError(t, serve(t, path).Close())
+	_, err := Read(t.Context(), pipe(t))
+	require.ErrorIs(t, err, ErrEmpty)
 }
 
+// TestReadSilentPipe has a writer who neither writes nor leaves.
+func TestReadSilentPipe(t *testing.T) {
+	path := pipe(t)
+	writer, err := os.OpenFile(path, os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer writer.Close()
+	_, err = readWithin(t.Context(), func() ([]string, error) {
+		_, err := readBounded(path, time.Now())
+		return nil, err
+	})
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+}
+
+// TestWatchPipe shows that the end of a watch does not wait for a read of a pipe, and that the goroutine that reads ends
+// with it.
 func TestWatchPipe(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	path := pipe(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		Watch(ctx, path, time.Millisecond, nil, func([]string) { t.Error("changed") }, func(error) { t.Error("failed") })
+		Watch(ctx, path, time.Millisecond, nil, func([]string) { t.Error("changed") }, func(error) {})
 	})
 	w := serve(t, path) // a read is outstanding, and stays so while this is open
 	cancel()
