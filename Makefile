@@ -88,7 +88,7 @@ generate: ## Make the files that mdatagen generates from metadata.yaml
 lint: ## Run golangci-lint on all modules (the first time it is built, which takes minutes)
 	@mkdir -p bin
 	go build $(TOOLS) -o bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
-	@for m in $(MODULES) bench; do echo "== $$m"; (cd $$m && "$(CURDIR)/bin/golangci-lint" run ./...) || exit 1; done
+	@for m in $(MODULES) internal/browser bench; do echo "== $$m"; (cd $$m && "$(CURDIR)/bin/golangci-lint" run ./...) || exit 1; done
 
 FUZZTIME := 30s
 

@@ -111,13 +111,13 @@ func TestBodyThatIsNotDiscarded(t *testing.T) {
 
 // TestBodyGrowsAsItComes shows that a stranger gets no memory for what is only announced.
 func TestBodyGrowsAsItComes(t *testing.T) {
-	bodies := bodies{limit: 65536}
+	b := bodies{limit: 65536}
 	var used *bodyBuffer
 	for used == nil { // the race detector makes pools lose some
 		come := io.MultiReader(strings.NewReader("{"), iotest.ErrReader(io.ErrUnexpectedEOF))
-		_, err := bodies.read(&http.Request{ContentLength: 65536, Body: io.NopCloser(come)})
+		_, err := b.read(&http.Request{ContentLength: 65536, Body: io.NopCloser(come)})
 		require.ErrorIs(t, err, errIncomplete)
-		used, _ = bodies.pool.Get().(*bodyBuffer)
+		used, _ = b.pool.Get().(*bodyBuffer)
 	}
 	assert.LessOrEqual(t, used.Cap(), 2*bytes.MinRead)
 }

@@ -96,13 +96,13 @@ func TestUnixSocket(t *testing.T) {
 	r := start(t, testConfig(func(c *Config) {
 		c.ServerConfig.NetAddr = confignet.AddrConfig{Endpoint: socket, Transport: confignet.TransportTypeUnix}
 	}), pipelines{logs: logs})
-	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	overSocket := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}}
-	defer client.CloseIdleConnections()
+	defer overSocket.CloseIdleConnections()
 	req := r.request([]byte(sampleBody))
 	req.URL = &url.URL{Scheme: "http", Host: "collector", Path: testPath}
-	got, err := do(client, req)
+	got, err := do(overSocket, req)
 	require.NoError(t, err)
 	assert.Equal(t, 200, got.status)
 	assert.Equal(t, 1, logs.LogRecordCount())

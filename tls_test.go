@@ -68,12 +68,12 @@ func (c *certificate) renew(t *testing.T) {
 // client returns a client that trusts the certificate and shows those of its own.
 func (c *certificate) client(t *testing.T, own ...tls.Certificate) *http.Client {
 	t.Helper()
-	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+	trusting := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		ForceAttemptHTTP2: true,
 		TLSClientConfig:   &tls.Config{RootCAs: c.pool, Certificates: own, MinVersion: tls.VersionTLS13},
 	}}
-	t.Cleanup(client.CloseIdleConnections)
-	return client
+	t.Cleanup(trusting.CloseIdleConnections)
+	return trusting
 }
 
 // startTLS starts a receiver behind a certificate.
@@ -94,7 +94,7 @@ func (r *running) overTLS(n int) *http.Request {
 func TestHTTP2(t *testing.T) {
 	c := newCertificate(t)
 	r, logs := startTLS(t, c, func(*configtls.ServerConfig) {})
-	client := c.client(t)
+	trusting := c.client(t)
 	connections := 0
 	trace := &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
 		if !c.Reused {
@@ -112,7 +112,7 @@ func TestHTTP2(t *testing.T) {
 	} {
 		req := r.overTLS(n)
 		tt.change(req)
-		resp, err := client.Do(req.WithContext(httptrace.WithClientTrace(t.Context(), trace)))
+		resp, err := trusting.Do(req.WithContext(httptrace.WithClientTrace(t.Context(), trace)))
 		require.NoError(t, err)
 		require.NoError(t, resp.Body.Close())
 		assert.Equal(t, tt.status, resp.StatusCode)

@@ -239,14 +239,15 @@ func TestAttemptBuckets(t *testing.T) {
 	a.flushAt(hour)
 	found := false
 	for _, m := range a.metrics[0].metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
-		if m.Name() == metricAttempts {
-			found = true
-			require.Equal(t, pmetric.MetricTypeHistogram, m.Type())
-			p := m.Histogram().DataPoints().At(0)
-			assert.Equal(t, []float64{0, 1, 2, 3, 5, 10}, p.ExplicitBounds().AsRaw())
-			assert.Equal(t, []uint64{1, 2, 1, 0, 0, 0, 1}, p.BucketCounts().AsRaw())
-			assert.Equal(t, 15.0, p.Sum())
+		if m.Name() != metricAttempts {
+			continue
 		}
+		found = true
+		require.Equal(t, pmetric.MetricTypeHistogram, m.Type())
+		p := m.Histogram().DataPoints().At(0)
+		assert.Equal(t, []float64{0, 1, 2, 3, 5, 10}, p.ExplicitBounds().AsRaw())
+		assert.Equal(t, []uint64{1, 2, 1, 0, 0, 0, 1}, p.BucketCounts().AsRaw())
+		assert.Equal(t, 15.0, p.Sum())
 	}
 	assert.True(t, found)
 }

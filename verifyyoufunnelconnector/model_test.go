@@ -789,9 +789,9 @@ func eventSpan(from, to int, tracker, uid, stage, stageOutcome string) seenSpan 
 	})
 }
 
-// under moves a span below one that is not the root.
-func under(parent string, span seenSpan) seenSpan {
-	span.parent = parent
+// underResumed moves a span below the one that resumed the verification.
+func underResumed(span seenSpan) seenSpan {
+	span.parent = spanResumed
 	return span
 }
 
@@ -1013,7 +1013,7 @@ func TestModel(t *testing.T) {
 					rootSpan(10, 10, "", endCompleted, stageCompleted),
 					eventSpan(10, 10, "", "01", stageCompleted, "completed"),
 					resumedSpan(60, 60, "", endCompleted, liveness),
-					under(spanResumed, eventSpan(60, 60, "", "04", liveness, "progress")),
+					underResumed(eventSpan(60, 60, "", "04", liveness, "progress")),
 				},
 				events: map[string]int64{takenAsNew: 2, takenAsStraggler: 2, takenAsDuplicate: 1},
 			},
@@ -1061,8 +1061,8 @@ func TestModel(t *testing.T) {
 					eventSpan(0, 0, "", "01", initialized, "progress"),
 					eventSpan(0, 5, "", "02", failed, "drop_off"),
 					resumedSpan(1000, 1010, "ads", endAbandoned, "selfie"),
-					under(spanResumed, eventSpan(1000, 1000, "ads", "03", liveness, "progress")),
-					under(spanResumed, eventSpan(1000, 1010, "ads", "04", "selfie", "unknown")),
+					underResumed(eventSpan(1000, 1000, "ads", "03", liveness, "progress")),
+					underResumed(eventSpan(1000, 1010, "ads", "04", "selfie", "unknown")),
 				},
 				events: map[string]int64{takenAsNew: 4},
 			},
@@ -1102,7 +1102,7 @@ func TestModel(t *testing.T) {
 					rootSpan(20, 20, "", endAbandoned, liveness),
 					eventSpan(20, 20, "", "02", liveness, "progress"),
 					resumedSpan(10, 10, "", endCompleted, liveness),
-					under(spanResumed, eventSpan(10, 10, "", "01", stageCompleted, "completed")),
+					underResumed(eventSpan(10, 10, "", "01", stageCompleted, "completed")),
 				},
 				events: map[string]int64{takenAsNew: 2},
 			},
@@ -1145,8 +1145,8 @@ func TestModel(t *testing.T) {
 					eventSpan(0, 0, "", "01", started, "progress"),
 					eventSpan(0, 10, "", "02", stageCompleted, "completed"),
 					resumedSpan(5, 60, "", endCompleted, started),
-					under(spanResumed, eventSpan(5, 5, "", "04", consent, "progress")), // not before its parent
-					under(spanResumed, eventSpan(10, 60, "", "03", started, "progress")),
+					underResumed(eventSpan(5, 5, "", "04", consent, "progress")), // not before its parent
+					underResumed(eventSpan(10, 60, "", "03", started, "progress")),
 				},
 				events: map[string]int64{takenAsNew: 4},
 			},

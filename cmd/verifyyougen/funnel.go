@@ -30,7 +30,7 @@ who began, and of the step before.
 
 --from and --to are times in RFC 3339, or durations back from now: 90m, 24h, 7d.
 
-Where the output is no terminal, it is plain text. NO_COLOR turns colours off.
+Where the output is no terminal, it is plain text. NO_COLOR turns colors off.
 
 The exit code is 0 if the funnel was printed, or --watch was ended by Ctrl-C, 1
 if the Collector cannot be reached or refuses, 2 for wrong usage.`

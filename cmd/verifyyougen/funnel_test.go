@@ -110,19 +110,19 @@ type terminal struct {
 }
 
 func (s *terminal) screen(io.Writer) *screen {
-	return &screen{out: s, terminal: true, colour: true, size: func() (width, height int) { return s.width, s.height }}
+	return &screen{out: s, terminal: true, color: true, size: func() (width, height int) { return s.width, s.height }}
 }
 
-// frames returns the pictures that a terminal was shown, without colours.
+// frames returns the pictures that a terminal was shown, without colors.
 func (s *terminal) frames(t *testing.T) (frames []string) {
 	t.Helper()
 	text := s.String()
 	require.True(t, strings.HasPrefix(text, clearScreen+wrapOff+cursorHome), "the screen is cleared once")
-	for frame := range strings.SplitSeq(strings.TrimPrefix(text, clearScreen), wrapOff+cursorHome) {
-		if frame == "" {
+	for part := range strings.SplitSeq(strings.TrimPrefix(text, clearScreen), wrapOff+cursorHome) {
+		if part == "" {
 			continue
 		}
-		frame, complete := strings.CutSuffix(frame, clearToEnd+wrapOn)
+		frame, complete := strings.CutSuffix(part, clearToEnd+wrapOn)
 		require.True(t, complete)
 		for line := range strings.Lines(frame) {
 			require.True(t, strings.HasPrefix(line, clearLine), "no rest of the picture before stays")
@@ -296,7 +296,7 @@ func TestNewScreen(t *testing.T) {
 	for _, out := range []io.Writer{writer, &bytes.Buffer{}} {
 		s := newScreen(out)
 		assert.False(t, s.terminal)
-		assert.False(t, s.colour)
+		assert.False(t, s.color)
 		width, height := s.size()
 		assert.Equal(t, [2]int{80, 0}, [2]int{width, height})
 	}

@@ -30,7 +30,7 @@ const (
 type screen struct {
 	out      io.Writer
 	terminal bool // understands escape codes
-	colour   bool
+	color    bool
 	size     func() (width, height int) // of a terminal
 
 	drawn bool
@@ -46,7 +46,7 @@ func newScreen(out io.Writer) *screen {
 		return s
 	}
 	s.terminal = true
-	s.colour = os.Getenv("NO_COLOR") == ""
+	s.color = os.Getenv("NO_COLOR") == ""
 	s.size = func() (width, height int) {
 		width, height, err := term.GetSize(int(file.Fd()))
 		if err != nil || width == 0 {
@@ -59,7 +59,7 @@ func newScreen(out io.Writer) *screen {
 
 func (s *screen) lines(f *statsapi.Funnel) []string {
 	width, _ := s.size()
-	return render.Funnel(f, render.Style{Width: width, Colour: s.colour})
+	return render.Funnel(f, render.Style{Width: width, Color: s.color})
 }
 
 // print writes lines below what is there.

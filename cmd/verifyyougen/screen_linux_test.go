@@ -17,11 +17,11 @@ func TestNewScreenOfATerminal(t *testing.T) {
 	}
 	defer pty.Close()
 	for name, test := range map[string]struct {
-		term, noColour   string
-		terminal, colour bool
+		term, noColor   string
+		terminal, color bool
 	}{
 		"terminal":           {"xterm-256color", "", true, true},
-		"without colour":     {"xterm-256color", "1", true, false},
+		"without color":      {"xterm-256color", "1", true, false},
 		"no escape codes":    {"dumb", "", false, false},
 		"TERM not set":       {"", "", true, true},
 		"NO_COLOR set to 0":  {"xterm", "0", true, false},
@@ -29,10 +29,10 @@ func TestNewScreenOfATerminal(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("TERM", test.term)
-			t.Setenv("NO_COLOR", test.noColour)
+			t.Setenv("NO_COLOR", test.noColor)
 			s := newScreen(pty)
 			assert.Equal(t, test.terminal, s.terminal)
-			assert.Equal(t, test.colour, s.colour)
+			assert.Equal(t, test.color, s.color)
 			width, height := s.size()
 			assert.Equal(t, [2]int{80, 0}, [2]int{width, height}, "of a terminal that does not know its size")
 		})

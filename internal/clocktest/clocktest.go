@@ -21,6 +21,6 @@ func Time(wall time.Time, monotonic time.Duration) time.Time {
 	// and the nanoseconds in 30 (package time, type Time).
 	const hasMonotonic, nanosecondBits = 1 << 63, 30
 	seconds := wall.Unix() - time.Date(1885, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
-	*(*uint64)(unsafe.Pointer(&t)) = hasMonotonic | uint64(seconds)<<nanosecondBits | uint64(wall.Nanosecond())
+	*(*uint64)(unsafe.Pointer(&t)) = hasMonotonic | uint64(seconds)<<nanosecondBits | uint64(wall.Nanosecond()) //nolint:gosec // the word is a time.Time's first
 	return t
 }

@@ -5,6 +5,7 @@ package cohorts
 
 import (
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ func (r *run) tell(name, tracker string, events ...any) {
 // is silent but has not ended, one who skips steps and cancels, and one who had a stage that VerifyYou does not
 // document.
 func fivePeople(t *testing.T) *run {
+	t.Helper()
 	r := newRun(t, manyTrackers, clock(t, 12, 0))
 	r.tell("at once", "ads", 0, "verification_initialized", 20, "verification_started", 60, "liveness_started",
 		90, "liveness_passed", 100, "verification_completed")
@@ -272,7 +274,7 @@ func TestAskedWhileCounting(t *testing.T) {
 		for n := range 3000 {
 			began := now.Add(-time.Duration(n%20) * 15 * time.Minute)
 			events = traffic.events(uint64(began.UnixNano()), events)
-			traffic.tell(s, unique.Make(fmt.Sprint(n%3)), events, &before, &after, now)
+			traffic.tell(s, unique.Make(strconv.Itoa(n%3)), events, &before, &after, now)
 		}
 	})
 	for asking := true; asking; {

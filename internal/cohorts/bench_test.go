@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 	"unique"
@@ -174,7 +175,7 @@ func BenchmarkLongestLock(b *testing.B) {
 // it so. There are 17 trackers, and a quarter of an hour has so many verifications of each.
 func BenchmarkReplace(b *testing.B) {
 	for _, people := range []int{20, 20_000} {
-		b.Run(fmt.Sprint(people), func(b *testing.B) {
+		b.Run(strconv.Itoa(people), func(b *testing.B) {
 			t := newTraffic()
 			now := time.Now()
 			s := NewSet(Settings{Retention: 744 * time.Hour, MaxCohorts: 160_000, MaxTrackers: benchTrackers}, t.stages, now)

@@ -70,11 +70,13 @@ func (p packed) counts(to []count) []count {
 	var f fact
 	for i := 0; i < len(p); {
 		distance, n := uint64(p[i]), uint64(0)
-		if i++; distance >= oneByte {
+		i++
+		if distance >= oneByte {
 			distance, i = p.uvarint(i - 1)
 		}
 		n = uint64(p[i])
-		if i++; n >= oneByte {
+		i++
+		if n >= oneByte {
 			n, i = p.uvarint(i - 1)
 		}
 		f += fact(distance)

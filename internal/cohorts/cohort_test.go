@@ -24,7 +24,7 @@ func TestCohortCounts(t *testing.T) {
 	)
 	rapid.Check(t, func(t *rapid.T) {
 		var c cohort
-		var scratch scratch
+		var memory scratch
 		want := map[fact]int64{}
 		var members [][]fact
 		for range rapid.IntRange(1, 60).Draw(t, "changes") {
@@ -41,7 +41,7 @@ func TestCohortCounts(t *testing.T) {
 			after = slices.Compact(after)
 			for range rapid.SampledFrom([]int{1, 1, 200}).Draw(t, "times") {
 				c.replace(nil, after)
-				c.settle(&scratch)
+				c.settle(&memory)
 				require.LessOrEqual(t, len(c.pending), maxPending(c.packed))
 				members = append(members, after)
 				for _, f := range after {
@@ -49,7 +49,7 @@ func TestCohortCounts(t *testing.T) {
 				}
 			}
 			c.replace(before, nil)
-			c.settle(&scratch)
+			c.settle(&memory)
 			for _, f := range before {
 				want[f]--
 			}
@@ -59,9 +59,9 @@ func TestCohortCounts(t *testing.T) {
 		for _, count := range all {
 			got[count.fact] += count.n
 		}
-		packed := scratch.pack(c.packed, c.pending)
-		require.True(t, packed.valid())
-		inOrder := packed.counts(nil)
+		settled := memory.pack(c.packed, c.pending)
+		require.True(t, settled.valid())
+		inOrder := settled.counts(nil)
 		require.True(t, slices.IsSortedFunc(inOrder, func(x, y count) int { return int(x.fact) - int(y.fact) }))
 		for f, n := range want {
 			require.Equal(t, n, got[f])
@@ -72,9 +72,9 @@ func TestCohortCounts(t *testing.T) {
 
 // TestCountsThatWouldBeNegative has a cohort from which more is subtracted than was added: there is nothing left of it.
 func TestCountsThatWouldBeNegative(t *testing.T) {
-	var scratch scratch
-	p := scratch.pack(nil, []change{{3, 1}, {5, 1}})
-	require.Equal(t, []count{{5, 1}}, scratch.pack(p, []change{{3, -1}, {3, -1}, {4, -1}}).counts(nil))
+	var memory scratch
+	p := memory.pack(nil, []change{{3, 1}, {5, 1}})
+	require.Equal(t, []count{{5, 1}}, memory.pack(p, []change{{3, -1}, {3, -1}, {4, -1}}).counts(nil))
 	require.Equal(t, []count{{5, math.MaxInt32 + 1}}, packed{5, 128, 128, 128, 128, 8}.counts(nil))
 }
 
@@ -83,7 +83,10 @@ func TestValid(t *testing.T) {
 		packed packed
 		valid  bool
 	}{
-		{nil, true}, {packed{0, 1}, true}, {packed{0, 1, 1, 3}, true}, {packed{0, 1, 130, 1, 255, 1}, true},
+		{nil, true},
+		{packed{0, 1}, true},
+		{packed{0, 1, 1, 3}, true},
+		{packed{0, 1, 130, 1, 255, 1}, true},
 		{packed{0, 0}, false},           // a count of 0
 		{packed{5, 1, 0, 1}, false},     // a fact twice
 		{packed{5}, false},              // no count

@@ -52,7 +52,7 @@ func (p *rowsOfPoint) add(start time.Time, v *view) {
 		p.rows[v.tracker] = row
 	}
 	summary := v.summarize(p.counts)
-	row.Tracker.add(&summary)
+	row.add(&summary)
 	for _, c := range p.counts {
 		if c.fact >= factReached && c.fact < factReached+fact(len(stages)) {
 			row.Reached[c.fact-factReached] += c.n

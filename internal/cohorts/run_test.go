@@ -252,8 +252,8 @@ func compareQuantiles(t testingT, values []float64, got Quantiles) {
 }
 
 // clock is one as real ones are, with a monotonic reading, that shows a time today.
-func clock(t testing.TB, hour, minute int) time.Time {
-	t.Helper()
+func clock(tb testing.TB, hour, minute int) time.Time {
+	tb.Helper()
 	now := time.Now()
 	shown := time.Date(now.Year(), now.Month(), now.Day(), hour, minute, 0, 0, time.UTC)
 	return now.Add(shown.Sub(now))

@@ -6,6 +6,7 @@ package cohorts
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -49,8 +50,8 @@ func TestWhatIsOutside(t *testing.T) {
 		{func(now time.Time) time.Time { return now }, counts()},
 		{func(now time.Time) time.Time { return now.Add(time.Hour) }, counts()},
 		{func(now time.Time) time.Time { return now.Add(time.Hour + 1) }, counts("too_new", 1)},
-		{func(now time.Time) time.Time { return time.Unix(0, math.MaxInt64) }, counts("too_new", 1)}, // 2262
-		{func(now time.Time) time.Time { return time.Unix(0, 0) }, counts("too_old", 1)},
+		{func(time.Time) time.Time { return time.Unix(0, math.MaxInt64) }, counts("too_new", 1)}, // 2262
+		{func(time.Time) time.Time { return time.Unix(0, 0) }, counts("too_old", 1)},
 		{func(now time.Time) time.Time { return now.Add(-2 * time.Hour) }, counts()},
 		{func(now time.Time) time.Time { return now.Add(-2*time.Hour - 7*time.Minute) }, counts()}, // in a quarter that is not all older
 		{func(now time.Time) time.Time { return now.Add(-2*time.Hour - 7*time.Minute - 1) }, counts("too_old", 1)},
@@ -232,7 +233,7 @@ func TestBoundedTrackers(t *testing.T) {
 	s := NewSet(Settings{Retention: time.Hour, MaxCohorts: 52, MaxTrackers: 50}, cardinality.NewStages(), now)
 	for n := range 10_000 {
 		var none, c Contribution
-		c.Describe(&Verification{Events: []Event{{At: uint64(now.UnixNano())}}, Tracker: unique.Make(fmt.Sprint(n))})
+		c.Describe(&Verification{Events: []Event{{At: uint64(now.UnixNano())}}, Tracker: unique.Make(strconv.Itoa(n))})
 		s.Replace(0, &none, &c, now)
 	}
 	assert.Equal(t, 51, s.Len())
@@ -274,8 +275,8 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 	require.Len(t, s.quarters, 1)
 	left := s.quarters[0].cohorts[unique.Make("ads")]
-	var scratch scratch
+	var memory scratch
 	assert.Equal(t, []count{
 		{reachedFact(0), 300}, {attemptsFact(0, false), 300}, {stoppedFact(Open, 0), 300}, {transitionFact(noStage, 0), 300},
-	}, scratch.pack(left.packed, left.pending).counts(nil))
+	}, memory.pack(left.packed, left.pending).counts(nil))
 }

@@ -80,9 +80,9 @@ func (s *Set) Snapshot(now time.Time) *Snapshot {
 // Chunks iterates over the chunks that have changed, by number. Each is encoded when it comes.
 func (s *Snapshot) Chunks() iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
-		var scratch scratch
+		var memory scratch
 		for i := range s.chunks {
-			if !yield(s.chunks[i].chunk, s.chunks[i].encode(&scratch)) {
+			if !yield(s.chunks[i].chunk, s.chunks[i].encode(&memory)) {
 				return
 			}
 		}

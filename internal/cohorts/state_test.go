@@ -158,9 +158,9 @@ func TestRenumberFacts(t *testing.T) {
 	}
 
 	numbers[5], numbers[63] = 63, 63
-	var scratch scratch
-	both := scratch.pack(nil, []change{{reachedFact(5), 1}, {reachedFact(63), 2}})
-	assert.Equal(t, []count{{reachedFact(63), 3}}, scratch.renumber(both, &numbers).counts(nil))
+	var memory scratch
+	both := memory.pack(nil, []change{{reachedFact(5), 1}, {reachedFact(63), 2}})
+	assert.Equal(t, []count{{reachedFact(63), 3}}, memory.renumber(both, &numbers).counts(nil))
 }
 
 var errRead = errors.New("cannot be read")
@@ -226,8 +226,8 @@ func FuzzRestore(f *testing.F) {
 			view.views, _ = q.views(nil, nil, nil)
 		}
 		again := &Set{}
-		var scratch scratch
-		encoded := view.encode(&scratch)
+		var memory scratch
+		encoded := view.encode(&memory)
 		require.NoError(t, again.load(encoded))
 		assert.Equal(t, read.chunks.quarters, again.chunks.quarters)
 		if len(data) > 0 { // every fact of it can be summed up

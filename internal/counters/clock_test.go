@@ -49,8 +49,8 @@ type interval struct {
 }
 
 // flush returns the times of the points of each metric.
-func (c *clocked) flush(last, accepted bool) map[string][]interval {
-	x := c.Export(c.clock.Now(), last)
+func (c *clocked) flush(accepted bool) map[string][]interval {
+	x := c.Export(c.clock.Now(), false)
 	defer x.End()
 	if accepted {
 		x.Commit()
@@ -99,12 +99,12 @@ func TestClockSetBackALittle(t *testing.T) {
 		created := utc(clock)
 		c.count()
 		first := utc(clock)
-		c.flush(false, false)
+		c.flush(false)
 		clock.Set(-back)
-		requireAll(t, c.flush(false, true), created, first.Add(zeroToCount), "sum", "histogram", "active")
-		requireAll(t, c.flush(false, true), created, first.Add(2*zeroToCount), "sum", "histogram", "active")
+		requireAll(t, c.flush(true), created, first.Add(zeroToCount), "sum", "histogram", "active")
+		requireAll(t, c.flush(true), created, first.Add(2*zeroToCount), "sum", "histogram", "active")
 		clock.Advance(2 * time.Minute)
-		requireAll(t, c.flush(false, true), created, utc(clock), "sum", "histogram", "active")
+		requireAll(t, c.flush(true), created, utc(clock), "sum", "histogram", "active")
 		assert.Zero(t, c.logs.Len(), "nothing worth a log")
 	}
 }
@@ -113,12 +113,12 @@ func TestClockSetBackALittle(t *testing.T) {
 func TestClockSetBackTwice(t *testing.T) {
 	clock := clocktest.New()
 	c := newClocked(clock, false)
-	c.flush(false, true)
+	c.flush(true)
 	last := utc(clock)
 	clock.Set(-40 * time.Second)
-	assert.Equal(t, last.Add(zeroToCount), c.flush(false, true)["active"][0].at)
+	assert.Equal(t, last.Add(zeroToCount), c.flush(true)["active"][0].at)
 	clock.Set(-40 * time.Second)
-	assert.Equal(t, utc(clock), c.flush(false, true)["active"][0].at)
+	assert.Equal(t, utc(clock), c.flush(true)["active"][0].at)
 	assert.Equal(t, 1, c.logs.Len())
 }
 
@@ -129,18 +129,18 @@ func TestClockSetBack(t *testing.T) {
 			clock := clocktest.New()
 			c := newClocked(clock, false)
 			c.count()
-			c.flush(false, true)
+			c.flush(true)
 			clock.Set(-back)
 			now := utc(clock)
-			requireAll(t, c.flush(false, accepted), now.Add(-time.Millisecond), now, "sum", "histogram", "active")
+			requireAll(t, c.flush(accepted), now.Add(-time.Millisecond), now, "sum", "histogram", "active")
 			clock.Advance(time.Second)
 			c.count()
-			requireAll(t, c.flush(false, true), now.Add(-time.Millisecond), utc(clock), "sum", "histogram", "active")
+			requireAll(t, c.flush(true), now.Add(-time.Millisecond), utc(clock), "sum", "histogram", "active")
 			require.Equal(t, 1, c.logs.Len())
 			assert.Equal(t, back, c.logs.All()[0].ContextMap()["by"])
 
 			clock.Set(-back)
-			c.flush(false, true)
+			c.flush(true)
 			assert.Equal(t, 2, c.logs.Len(), "another step")
 		}
 	}
@@ -163,13 +163,13 @@ func TestClockSetBackBetween(t *testing.T) {
 		after.count()
 		clock.Advance(time.Second)
 		now := utc(clock)
-		got := after.flush(false, true)
+		got := after.flush(true)
 		delete(got, "active") // which begins at each start
 		requireAll(t, got, now.Add(-time.Millisecond), now, "sum", "histogram")
 		assert.Equal(t, 1, after.logs.Len())
 		after.count()
 		clock.Advance(time.Second)
-		got = after.flush(false, true)
+		got = after.flush(true)
 		assert.Equal(t, utc(clock), got["sum"][0].at)
 		assert.Equal(t, 1, after.logs.Len(), "once")
 	}

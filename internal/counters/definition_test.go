@@ -37,7 +37,8 @@ func TestDroppedOff(t *testing.T) {
 	} {
 		newSet := func() (*Set, *Sum) {
 			set := NewSet(settings(), start)
-			return set, set.AddSum(Definition{Name: "ended", DroppedOff: name})
+			sum := set.AddSum(Definition{Name: "ended", DroppedOff: name})
+			return set, sum
 		}
 		set, sum := newSet()
 		for n := range 5 {

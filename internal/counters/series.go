@@ -168,7 +168,7 @@ func (e *entry[V]) exportCumulative(f *flush, write writePoint[V]) {
 // beginsWithZero reports whether the series has to begin with 0 after a restart: whatever becomes of the export in
 // progress, nothing above 0 was exported.
 func (s *series[V]) beginsWithZero() bool {
-	return !s.risen && !(s.counted && s.sampled > 0)
+	return !s.risen && (!s.counted || s.sampled <= 0)
 }
 
 // exportDelta exports what was counted since the last point that was accepted, if anything. The point begins where that

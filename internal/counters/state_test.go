@@ -17,15 +17,15 @@ import (
 )
 
 // exampleState is the state of a set with a count of 1 that was exported.
-func exampleState(t testing.TB) *State {
-	t.Helper()
+func exampleState(tb testing.TB) *State {
+	tb.Helper()
 	c := newClocked(clocktest.New(), false)
 	c.count()
 	c.next(false, true)
 	x := c.Export(c.clock.Now(), false)
 	defer x.End()
 	x.Commit()
-	return stored(t, x)
+	return stored(tb, x)
 }
 
 func TestRestoreInvalidState(t *testing.T) {

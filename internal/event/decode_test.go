@@ -312,7 +312,7 @@ func checkFurther(t *testing.T, fields map[string]any, e *Event) {
 		case float64:
 			assert.Equal(t, want, v)
 		case int64:
-			assert.Equal(t, want, float64(v)) //nolint:testifylint // the very same
+			assert.Equal(t, want, float64(v))
 		}
 	}
 }

@@ -92,7 +92,7 @@ func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
 // New returns a Flusher.
-func New(settings Settings) *Flusher { //nolint:gocritic // once a component
+func New(settings Settings) *Flusher {
 	return &Flusher{settings: settings}
 }
 
@@ -153,7 +153,8 @@ func (f *Flusher) Flush(ctx context.Context, last bool) error {
 
 // export reports whether the export has ended; if not, the pipeline has not answered yet.
 func (f *Flusher) export(ctx context.Context, export *counters.Export, last bool) (ended bool, err error) {
-	if err := f.save(ctx, export, last); err != nil {
+	err = f.save(ctx, export, last)
+	if err != nil {
 		return true, err
 	}
 	err = f.send(ctx, export)
@@ -175,7 +176,7 @@ func (*Flusher) answer(export *counters.Export, err error) error {
 
 // saveAnswer saves what became of an export, where a restart has to know, see counters.Export.
 func (f *Flusher) saveAnswer(ctx context.Context, export *counters.Export, accepted, last bool) error {
-	if !last && !(accepted && f.settings.Delta) {
+	if !last && (!accepted || !f.settings.Delta) {
 		return nil
 	}
 	if err := f.save(ctx, export, last); err != nil {

@@ -269,21 +269,27 @@ func TestRefused(t *testing.T) {
 	}{
 		"pipeline refuses": {
 			func(f *flushed) { f.hinder(nil, refuse) },
-			[]string{"Metrics were not accepted; they are kept for the next flush"}, nil, []string{"save", "send", "save", "send"},
+			[]string{"Metrics were not accepted; they are kept for the next flush"},
+			nil,
+			[]string{"save", "send", "save", "send"},
 		},
 		"pipeline panics": {
 			func(f *flushed) { f.hinder(nil, breaks) },
-			[]string{"Recovered from a panic", "Metrics were not accepted; they are kept for the next flush"}, nil, []string{"save", "send", "save", "send"},
+			[]string{"Recovered from a panic", "Metrics were not accepted; they are kept for the next flush"},
+			nil,
+			[]string{"save", "send", "save", "send"},
 		},
 		"storage fails": {
 			func(f *flushed) { f.hinder(refuse, nil) },
 			[]string{"State could not be saved; metrics are kept until it is"},
-			[]componentstatus.Status{componentstatus.StatusRecoverableError, componentstatus.StatusOK}, nil,
+			[]componentstatus.Status{componentstatus.StatusRecoverableError, componentstatus.StatusOK},
+			nil,
 		},
 		"storage panics": {
 			func(f *flushed) { f.hinder(breaks, nil) },
 			[]string{"Recovered from a panic", "State could not be saved; metrics are kept until it is"},
-			[]componentstatus.Status{componentstatus.StatusRecoverableError, componentstatus.StatusOK}, nil,
+			[]componentstatus.Status{componentstatus.StatusRecoverableError, componentstatus.StatusOK},
+			nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

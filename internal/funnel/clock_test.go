@@ -15,7 +15,7 @@ import (
 // TestClock looks at a clock several times.
 func TestClock(t *testing.T) {
 	noon := time.Date(2026, 6, 9, 12, 0, 0, 0, time.UTC)
-	wall := func(d time.Duration) time.Time { return noon.Add(d) }
+	wall := noon.Add
 	both := func(wall, monotonic time.Duration) time.Time { return clocktest.Time(noon.Add(wall), monotonic) }
 	for name, tt := range map[string]struct {
 		looks []time.Time

@@ -82,7 +82,7 @@ type Funnel struct {
 }
 
 // NewFunnel returns an empty Funnel, whose statistics begin at a time.
-func NewFunnel(settings Settings, listener Listener, now time.Time) *Funnel { //nolint:gocritic // once a component
+func NewFunnel(settings Settings, listener Listener, now time.Time) *Funnel {
 	f := &Funnel{
 		settings: settings,
 		listener: listener,

@@ -168,13 +168,13 @@ func TestValidateFields(t *testing.T) {
 		"fields::0: verifyyou.stage is an attribute already; remove \"stage\"":                         {"stage"},
 		"fields::0: verifyyou.verification.path is an attribute already; remove \"verification.path\"": {"verification.path"},
 	} {
-		assert.EqualError(t, ValidateFields("fields", names), want)
+		require.EqualError(t, ValidateFields("fields", names), want)
 	}
 	for _, name := range []string{
 		"stage", "step", "occurred_at", "verification_id", "external_id", "external_tracker", "trust_score", "outcome",
 		"invalid_fields", "truncated_fields", "decode_error", "verification.outcome", "verification.",
 	} {
-		assert.Error(t, ValidateFields("fields", []string{name}), name)
+		require.Error(t, ValidateFields("fields", []string{name}), name)
 	}
 	assert.EqualError(t, ValidateFields("fields", []string{"stage", "x", ""}),
 		"fields::0: verifyyou.stage is an attribute already; remove \"stage\"\nfields::2: is empty; set the name of a field, or remove it")

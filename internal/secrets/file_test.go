@@ -44,7 +44,7 @@ func TestRead(t *testing.T) {
 	for content, want := range map[string]error{
 		"":                               ErrEmpty,
 		"\n":                             ErrEmpty,
-		" \r\n\t\n":                      ErrEmpty,
+		" \r\n\t\n":                      ErrEmpty, //nolint:gocritic // white space is the point
 		"\uFEFF":                         ErrEmpty,
 		"\uFEFF\r\n":                     ErrEmpty,
 		"\xff\xfea\x00b\x00\n\x00":       ErrNotUTF8,

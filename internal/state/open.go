@@ -60,7 +60,7 @@ type Settings struct {
 // storage, the reason and the remedy.
 //
 // An attempt that never returns holds up Open no longer than that. What it opens too late is closed again.
-func Open(ctx context.Context, s Settings) (*Store, error) { //nolint:gocritic // read once, at Start
+func Open(ctx context.Context, s Settings) (*Store, error) {
 	if s.Extension == nil {
 		return nil, nil
 	}

@@ -94,8 +94,8 @@ func TestLoad(t *testing.T) {
 				began := time.Now()
 				var fault error
 				err = s.Load(t.Context(), func(ctx context.Context) error {
-					_, err := s.Get(ctx, "a")
-					return err
+					_, getErr := s.Get(ctx, "a")
+					return getErr
 				}, func(err error) { fault = err })
 				require.ErrorIs(t, err, test.fails)
 				assert.LessOrEqual(t, time.Since(began), openTime)

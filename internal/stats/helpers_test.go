@@ -25,9 +25,9 @@ type testClock struct {
 }
 
 func newClock(at time.Time) *testClock {
-	real := time.Now()
-	c := &testClock{real: real}
-	c.ahead.Store(int64(at.Sub(real)))
+	now := time.Now()
+	c := &testClock{real: now}
+	c.ahead.Store(int64(at.Sub(now)))
 	return c
 }
 

@@ -25,7 +25,7 @@ var (
 )
 
 // durationPattern is a whole number and a unit.
-var durationPattern = regexp.MustCompile(`^[0-9]+[mhd]$`)
+var durationPattern = regexp.MustCompile(`^\d+[mhd]$`)
 
 // timePattern is what RFC 3339, section 5.6, wants and time.Parse does not.
 var timePattern = regexp.MustCompile(`^[0-9-]{10}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)

@@ -6,13 +6,13 @@ package stats
 import (
 	"fmt"
 	"net/url"
-
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	_ "time/tzdata" // zones are there wherever the Collector runs
 	"unicode/utf8"
+
+	_ "time/tzdata" // zones are there wherever the Collector runs
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/cohorts"
 )
@@ -33,7 +33,7 @@ const (
 	defaultRange = day
 	// The longest ranges that have points of a quarter of an hour and of an hour, unless a step is asked for.
 	maxQuarters = day
-	maxHours    = 8 * day
+	maxHourly   = 8 * day
 )
 
 // question is what a request asks for. It is not about a time yet, so that what is asked at different times can be the
@@ -97,7 +97,7 @@ func stepFor(length time.Duration) cohorts.Step {
 	switch {
 	case length <= maxQuarters:
 		return cohorts.StepQuarter
-	case length <= maxHours:
+	case length <= maxHourly:
 		return cohorts.StepHour
 	default:
 		return cohorts.StepDay

@@ -134,9 +134,9 @@ func awaitEnds(ctx context.Context, client *statsapi.Client) (*statsapi.Funnel, 
 	for {
 		answer, err := client.Funnel(ctx, nil)
 		if err == nil {
-			f, err := statsapi.Parse(answer)
-			if err != nil || f.Open == 0 {
-				return f, err
+			f, faulty := statsapi.Parse(answer)
+			if faulty != nil || f.Open == 0 {
+				return f, faulty
 			}
 		}
 		select {

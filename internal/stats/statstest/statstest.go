@@ -32,7 +32,7 @@ func New(trackers int, now time.Time) *Statistics {
 	return &Statistics{
 		Set:    cohorts.NewSet(settings, stages, now.Add(-retention)),
 		stages: stages,
-		random: rand.New(rand.NewPCG(1, 2)), // the same for each test
+		random: rand.New(rand.NewPCG(1, 2)), //nolint:gosec // the same for each test
 	}
 }
 

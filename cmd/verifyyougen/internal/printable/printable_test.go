@@ -22,7 +22,7 @@ func TestText(t *testing.T) {
 		"other scripts":       {"日本語 кампания שלום حملة", "日本語 кампания שלום حملة"},
 		"accents":             {"e\u0301 Việt", "e\u0301 Việt"},
 		"emoji":               {"🎉", "🎉"},
-		"colour":              {"\x1b[31mred\x1b[0m", `\x1b[31mred\x1b[0m`},
+		"color":               {"\x1b[31mred\x1b[0m", `\x1b[31mred\x1b[0m`},
 		"line breaks":         {"a\nb\rc\td\u2028e\u0085f", `a\nb\rc\td\u2028e\u0085f`},
 		"bell and erasing":    {"\a\b\x7f", `\a\b\x7f`},
 		"C1 control sequence": {"\u009b31m", `\u009b31m`},

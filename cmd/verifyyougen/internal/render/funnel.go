@@ -18,8 +18,8 @@ import (
 
 // Style is how lines look.
 type Style struct {
-	Width  int  // columns that a bar may fill up to
-	Colour bool // with escape codes for colour and weight
+	Width int  // columns that a bar may fill up to
+	Color bool // with escape codes for color and weight
 }
 
 const (

@@ -73,16 +73,16 @@ func TestWideNames(t *testing.T) {
 	assert.Equal(t, ends[0], ends[1])
 }
 
-func TestColour(t *testing.T) {
+func TestColor(t *testing.T) {
 	plain := Funnel(hostile(), Style{Width: 80})
-	coloured := Funnel(hostile(), Style{Width: 80, Colour: true})
-	require.Len(t, coloured, len(plain))
+	colored := Funnel(hostile(), Style{Width: 80, Color: true})
+	require.Len(t, colored, len(plain))
 	without := strings.NewReplacer("\x1b[1m", "", "\x1b[36m", "", "\x1b[0m", "")
-	for i, line := range coloured {
-		assert.Equal(t, plain[i], without.Replace(line), "colour moves nothing")
+	for i, line := range colored {
+		assert.Equal(t, plain[i], without.Replace(line), "color moves nothing")
 		assert.Equal(t, strings.Count(line, "\x1b[1m")+strings.Count(line, "\x1b[36m"), strings.Count(line, "\x1b[0m"))
 	}
-	assert.Contains(t, coloured[0], "\x1b[1mVerifications that began")
+	assert.Contains(t, colored[0], "\x1b[1mVerifications that began")
 }
 
 func TestBar(t *testing.T) {

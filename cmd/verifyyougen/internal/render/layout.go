@@ -59,7 +59,7 @@ func (s Style) bold(text string) string { return s.with("\x1b[1m", text) }
 func (s Style) bar(text string) string { return s.with("\x1b[36m", text) }
 
 func (s Style) with(code, text string) string {
-	if !s.Colour || text == "" {
+	if !s.Color || text == "" {
 		return text
 	}
 	return code + text + "\x1b[0m"

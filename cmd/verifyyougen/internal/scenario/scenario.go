@@ -105,10 +105,10 @@ func Parse(text []byte) (*Scenario, error) {
 	if len(s.Campaigns) == 0 {
 		s.Campaigns = []Campaign{{Weight: 1}}
 	}
-	faults := s.faults(text)
+	found := s.faults(text)
 	switch {
-	case len(faults) > 0:
-		return nil, errors.New(faults.String())
+	case len(found) > 0:
+		return nil, errors.New(found.String())
 	case err != nil:
 		return nil, errors.New(printable.Text(err.Error()))
 	}

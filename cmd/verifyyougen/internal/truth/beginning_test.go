@@ -50,10 +50,14 @@ func TestBeginning(t *testing.T) {
 		// cancels four times
 		{
 			{"verification_initialized", 0},
-			{"liveness_started", 1}, {"liveness_cancelled", 2},
-			{"liveness_started", 3}, {"liveness_cancelled", 4},
-			{"liveness_started", 5}, {"liveness_cancelled", 6},
-			{"liveness_started", 7}, {"liveness_cancelled", 8},
+			{"liveness_started", 1},
+			{"liveness_cancelled", 2},
+			{"liveness_started", 3},
+			{"liveness_cancelled", 4},
+			{"liveness_started", 5},
+			{"liveness_cancelled", 6},
+			{"liveness_started", 7},
+			{"liveness_cancelled", 8},
 		},
 		// is silent
 		{{"verification_initialized", 0}, {"verification_started", 1}},
@@ -202,7 +206,9 @@ func TestStragglers(t *testing.T) {
 	got := r.Truth()
 	assert.Len(t, got.Events, 4)
 	assert.Equal(t, []StageCount{
-		{"verification_initialized", "a", 1}, {"liveness_started", "a", 1}, {"liveness_failed", "a", 1},
+		{"verification_initialized", "a", 1},
+		{"liveness_started", "a", 1},
+		{"liveness_failed", "a", 1},
 		{"verification_completed", "a", 1},
 	}, got.Reached)
 	assert.Equal(t, []EndCount{{Completed, "verification_completed", false, "a", 1}}, got.Ended)
