@@ -39,8 +39,8 @@ func TestHonestClientsAreServed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := startSinks(t, testConfig(func(c *Config) {
-				c.ServerConfig.ReadHeaderTimeout = time.Second
-				c.ServerConfig.ReadTimeout = time.Second
+				c.ServerConfig.ReadHeaderTimeout = 5 * time.Second
+				c.ServerConfig.ReadTimeout = 5 * time.Second
 			}))
 			done := make(chan struct{})
 			var hostile sync.WaitGroup

@@ -248,7 +248,7 @@ func crowd(h *statsHarness) {
 }
 
 func TestSlowReadersHoldTheirOwnConnectionAlone(t *testing.T) {
-	const writeTimeout = time.Second
+	const writeTimeout = 4 * time.Second
 	h := newStatsHarness(t, func(c *StatsConfig) { c.ServerConfig.WriteTimeout = writeTimeout })
 	crowd(h)
 	at := h.start(t)
