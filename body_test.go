@@ -98,7 +98,7 @@ func TestBodyThatIsNotDiscarded(t *testing.T) {
 		"a chunk without its 0": {head + "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n", 401},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := startSinks(t, testConfig())
+			r := startSinks(t, testConfig(func(c *Config) { c.ServerConfig.ReadTimeout = 0 })) // which would end it too
 			conn := r.dial()
 			_, err := io.WriteString(conn, tt.text)
 			require.NoError(t, err)

@@ -153,6 +153,9 @@ func (l *ledger) load(ctx context.Context) error {
 	if err := json.Unmarshal(value, &saved); err != nil {
 		return fmt.Errorf("%q: %w", stateKey, err)
 	}
+	if saved.InstanceID == "" {
+		return fmt.Errorf("%q: %w", stateKey, state.ErrCorrupt)
+	}
 	l.reset(saved.InstanceID)
 	if err := errors.Join(l.loadCounters(saved.Counters), l.loadMemory(ctx, saved.Deliveries)); err != nil {
 		l.discard(saved.Deliveries)

@@ -24,6 +24,7 @@ import (
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/semconv"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/state"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/state/statetest"
 )
 
@@ -155,6 +156,17 @@ func TestCrash(t *testing.T) {
 	}
 }
 
+// writeState stores a state as a component does.
+func writeState(t *testing.T, d *statetest.Disk, value string) {
+	t.Helper()
+	store, err := state.Open(t.Context(), state.Settings{
+		Host: hostWith(d), Logger: zap.NewNop(), Kind: component.KindReceiver, ID: component.NewID(metadata.Type), Extension: &statetest.ID,
+	})
+	require.NoError(t, err)
+	require.NoError(t, store.Write(t.Context(), map[string][]byte{stateKey: []byte(value)}, nil))
+	require.NoError(t, store.Close(t.Context()))
+}
+
 // TestDamagedState starts with what another has written, or what is broken: with a message, and with empty state.
 func TestDamagedState(t *testing.T) {
 	for name, damage := range map[string]func(*statetest.Disk){
@@ -166,6 +178,7 @@ func TestDamagedState(t *testing.T) {
 		"segment, a bit":   func(d *statetest.Disk) { d.Values["deliveries/0"][40] ^= 1 },
 		"segment for it":   func(d *statetest.Disk) { d.Values["state"] = d.Values["deliveries/0"] },
 		"it for a segment": func(d *statetest.Disk) { d.Values["deliveries/0"] = d.Values["state"] },
+		"of nothing":       func(d *statetest.Disk) { writeState(t, d, "{}") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := statetest.New()

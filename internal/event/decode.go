@@ -141,7 +141,7 @@ func (f *fields) scan(body []byte) error {
 		return fmt.Errorf("%w: %w", ErrNotObject, rootCause(err))
 	}
 	if err := d.Skip(); err != io.EOF { //nolint:errorlint // a wrapped one is of a value that is cut short
-		return fmt.Errorf("%w: data after it", ErrNotObject)
+		return fmt.Errorf("%w: data after the object", ErrNotObject)
 	}
 	return nil
 }
