@@ -96,6 +96,9 @@ func (c *funnelConnector) load(ctx context.Context, store *state.Store) error {
 	if err = json.Unmarshal(value, &saved); err != nil {
 		return fmt.Errorf("%q: %w", stateKey, err)
 	}
+	if saved.InstanceID == "" {
+		return fmt.Errorf("%q: %w", stateKey, state.ErrCorrupt)
+	}
 	c.reset(saved.InstanceID)
 	if err := c.loadParts(ctx, store, &saved); err != nil {
 		discard(store, &saved.Funnel)
