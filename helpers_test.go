@@ -288,6 +288,16 @@ func asJSON(t *testing.T, md pmetric.Metrics) string {
 	return string(text)
 }
 
+// first returns the status that was reported first.
+func (h *statusHost) first() componentstatus.Status {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.events) == 0 {
+		return componentstatus.StatusNone
+	}
+	return h.events[0].Status()
+}
+
 // last returns the status that was reported last.
 func (h *statusHost) last() componentstatus.Status {
 	h.mu.Lock()
