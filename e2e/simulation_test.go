@@ -140,7 +140,7 @@ func TestSimulation(t *testing.T) {
 	t.Parallel()
 	f := follow(t, "", simulatedInput)
 	key := []string{"verifyyou.verification_id", "verifyyou.external_id"}
-	f.compareAll(t, key, "--verifications", "5000", "--rate", "250")
+	f.compareAll(t, key, "--verifications", "5000", "--rate", "200")
 }
 
 // TestSimulationOfSessions does so where all share a verification_id, as in VerifyYou's newer documents.

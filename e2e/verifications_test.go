@@ -218,7 +218,7 @@ func (in *intake) spans(t *testing.T) map[pcommon.TraceID][]span {
 	t.Helper()
 	names := map[pcommon.SpanID]string{}
 	in.eachSpan(func(s ptrace.Span) {
-		require.NotContains(t, names, s.SpanID(), s.Name())
+		require.Empty(t, names[s.SpanID()], "%s has the id of this one", s.Name())
 		names[s.SpanID()] = s.Name()
 	})
 	spans := map[pcommon.TraceID][]span{}
@@ -248,11 +248,11 @@ func (in *intake) summaries(t *testing.T) map[pcommon.TraceID]map[string]any {
 		if record.EventName() != summaryEvent {
 			return
 		}
-		require.NotContains(t, summaries, record.TraceID(), "a verification has ended twice")
+		require.Nil(t, summaries[record.TraceID()], "a verification has ended twice")
 		attributes := record.Attributes().AsRaw()
 		assert.Regexp(t, `^(completed|drop_off|abandoned) after [0-9.]+ s, \d+ events, last \w+$`, record.Body().Str())
 		uid := attributes["log.record.uid"]
-		assert.NotContains(t, uids, uid)
+		assert.False(t, uids[uid], uid)
 		uids[uid] = true
 		delete(attributes, "log.record.uid")
 		took := attributes["verifyyou.verification.duration"].(float64)
