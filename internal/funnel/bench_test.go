@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"runtime"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/clocktest"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/cohorts"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/event"
 )
 
@@ -72,23 +74,74 @@ func heap() uint64 {
 	return stats.HeapAlloc
 }
 
-// BenchmarkObserve is the cost of an event, with so many verifications that are followed.
+// BenchmarkObserve is the cost of an event, with so many verifications that are followed, with and without statistics.
 func BenchmarkObserve(b *testing.B) {
 	for _, verifications := range []int{1_000, 100_000, 1_000_000} {
-		b.Run(strconv.Itoa(verifications), func(b *testing.B) {
-			f := NewFunnel(settings(verifications), nobody{}, start)
-			n := 0
-			next := func() { // ten events of one, spread over others as those of people are
-				f.Observe(eventOf(n/10, n%10), start.Add(time.Duration(n)*time.Microsecond))
-				n++
-			}
-			for range verifications * 10 {
-				next()
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				next()
-			}
-		})
+		for name, s := range map[string]Settings{"": settings(verifications), "/statistics": withStatistics(verifications)} {
+			b.Run(strconv.Itoa(verifications)+name, func(b *testing.B) {
+				c := &crowd{f: NewFunnel(s, nobody{}, start)}
+				for range verifications * 10 {
+					c.next()
+				}
+				b.ReportAllocs()
+				for b.Loop() {
+					c.next()
+				}
+			})
+		}
 	}
+}
+
+// crowd is people whose events come one after the other.
+type crowd struct {
+	f *Funnel
+	n atomic.Int64
+}
+
+// next observes an event: ten of one, spread over others as those of people are.
+func (c *crowd) next() {
+	n := int(c.n.Add(1) - 1)
+	c.f.Observe(eventOf(n/10, n%10), c.now())
+}
+
+func (c *crowd) now() time.Time {
+	return start.Add(time.Duration(c.n.Load()) * time.Microsecond)
+}
+
+// BenchmarkObserveDuringQuestions reports the longest time that an event waits while somebody asks about 31 days without
+// a pause, with a million verifications followed. The garbage collector's own pauses, and those of a busy machine, are in
+// it: the smallest of several runs says what the locks cost.
+func BenchmarkObserveDuringQuestions(b *testing.B) {
+	const verifications = 1_000_000
+	c := &crowd{f: NewFunnel(withStatistics(verifications), nobody{}, start)}
+	for range verifications * 10 {
+		c.next()
+	}
+	done, asked := make(chan struct{}), make(chan int)
+	go func() {
+		n := 0
+		for ; ; n++ {
+			select {
+			case <-done:
+				asked <- n
+				return
+			default:
+			}
+			_, err := c.f.Answer(&cohorts.Query{
+				From: start.Add(-31 * 24 * time.Hour), To: start.Add(24 * time.Hour), Step: cohorts.StepHour, Location: time.UTC,
+			}, c.now())
+			if err != nil {
+				panic(err)
+			}
+		}
+	}()
+	var longest time.Duration
+	for b.Loop() {
+		before := time.Now()
+		c.next()
+		longest = max(longest, time.Since(before))
+	}
+	close(done)
+	b.ReportMetric(float64(<-asked), "answers")
+	b.ReportMetric(float64(longest)/float64(time.Millisecond), "ms/longest")
 }
