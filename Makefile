@@ -64,6 +64,14 @@ $(COLLECTOR): builder-config.yaml go.mod $(SOURCES)
 	@mv build/otelcol-verifyyou/otelcol-verifyyou $@ # not cp: the old one may be running
 	@echo "Built $@"
 
+.PHONY: sources
+sources: build/otelcol-verifyyou/main.go
+
+build/otelcol-verifyyou/main.go: builder-config.yaml go.mod
+	@mkdir -p build
+	$(BUILDER) --skip-compilation --config $<
+	@touch $@
+
 GATEWAY := bin/otelcol-gateway
 
 .PHONY: gateway
@@ -148,6 +156,31 @@ bench-state: ## Measure how long it takes to save and read a million followed ve
 bin/bench:
 	cd bench && go build -o ../$@ .
 
+# The version of a snapshot is that of the sources; a release has that of its tag, which must be the same.
+VERSION := $(shell sed -n 's/^const Version = "\(.*\)"/\1/p' internal/version/version.go)
+
+RELEASE_TOOLS := bin/goreleaser bin/cyclonedx-gomod
+
+bin/goreleaser: internal/tools/release/go.mod
+	go build -modfile=$< -o $@ github.com/goreleaser/goreleaser/v2
+
+bin/cyclonedx-gomod: internal/tools/release/go.mod
+	go build -modfile=$< -o $@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+
+# For fewer platforms: make release-snapshot OSES=linux ARCHS=amd64
+OSES := linux, darwin, windows
+ARCHS := amd64, arm64
+
+.PHONY: release-snapshot
+release-snapshot: $(RELEASE_TOOLS) ## Make the files of a release in dist, but for images and signatures, for the platforms in OSES and ARCHS (all)
+	@mkdir -p build
+	@sed -e 's/goos: \[.*/goos: [$(OSES)]/' -e 's/goarch: \[.*/goarch: [$(ARCHS)]/' .goreleaser.yaml >build/goreleaser.yaml
+	GORELEASER_CURRENT_TAG=v$(VERSION) bin/goreleaser release --config build/goreleaser.yaml --snapshot --clean --skip=docker,sign
+
+.PHONY: release
+release: $(RELEASE_TOOLS)
+	bin/goreleaser release --clean
+
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf bin build
+	rm -rf bin build dist
