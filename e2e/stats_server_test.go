@@ -7,6 +7,7 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -245,7 +246,9 @@ func TestStatsOnAUnixSocket(t *testing.T) {
 
 // answersOn says whether a server is healthy that listens on a unix socket.
 func answersOn(socket string) bool {
-	transport := &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", socket) }}
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}
 	defer transport.CloseIdleConnections()
 	response, err := (&http.Client{Timeout: deadline, Transport: transport}).Get("http://localhost/healthz")
 	if err != nil {

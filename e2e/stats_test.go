@@ -231,10 +231,10 @@ func (b *truthBeginning) add(others ...truthBeginning) {
 		b.AfterDropOff += o.AfterDropOff
 		b.DropOff += o.DropOff
 		b.Abandoned += o.Abandoned
-		addCounts(&b.Reached, o.Reached)
-		addCounts(&b.Passed, o.Passed)
-		addNested(&b.Stopped, o.Stopped)
-		addNested(&b.Transitions, o.Transitions)
+		b.Reached = sumOf(b.Reached, o.Reached)
+		b.Passed = sumOf(b.Passed, o.Passed)
+		b.Stopped = nestedSumOf(b.Stopped, o.Stopped)
+		b.Transitions = nestedSumOf(b.Transitions, o.Transitions)
 		for i := range b.Attempts {
 			b.Attempts[i].Verifications += o.Attempts[i].Verifications
 			b.Attempts[i].Completed += o.Attempts[i].Completed
@@ -242,24 +242,24 @@ func (b *truthBeginning) add(others ...truthBeginning) {
 	}
 }
 
-func addCounts(to *map[string]int64, counts map[string]int64) {
-	if *to == nil {
-		*to = map[string]int64{}
+func sumOf(summands ...map[string]int64) map[string]int64 {
+	sum := map[string]int64{}
+	for _, counts := range summands {
+		for name, n := range counts {
+			sum[name] += n
+		}
 	}
-	for name, n := range counts {
-		(*to)[name] += n
-	}
+	return sum
 }
 
-func addNested(to *map[string]map[string]int64, counts map[string]map[string]int64) {
-	if *to == nil {
-		*to = map[string]map[string]int64{}
+func nestedSumOf(summands ...map[string]map[string]int64) map[string]map[string]int64 {
+	sum := map[string]map[string]int64{}
+	for _, counts := range summands {
+		for name, inner := range counts {
+			sum[name] = sumOf(sum[name], inner)
+		}
 	}
-	for name, inner := range counts {
-		sums := (*to)[name]
-		addCounts(&sums, inner)
-		(*to)[name] = sums
-	}
+	return sum
 }
 
 // share returns nil where it would divide by 0.

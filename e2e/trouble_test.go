@@ -218,7 +218,7 @@ func TestSecretsFileThatBlocks(t *testing.T) {
 	secrets := filepath.Join(t.TempDir(), "secrets")
 	require.NoError(t, os.WriteFile(secrets, []byte(secret+"\n"), 0o600))
 	cfg := configuration{exports: t.TempDir()}
-	file, url := pipe(t, cfg.exports, fmt.Sprintf("    signing_secrets_file: %s", secrets), "", `
+	file, url := pipe(t, cfg.exports, "    signing_secrets_file: "+secrets, "", `
       exporters: [file/logs]`)
 	c := startWith(t, file, url, "--config", writeFile(t, "receivers: {verifyyou: {signing_secrets: []}}"))
 	c.verify("ver_1", "verification_initialized")

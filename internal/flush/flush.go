@@ -153,14 +153,14 @@ func (f *Flusher) Flush(ctx context.Context, last bool) error {
 
 // export reports whether the export has ended; if not, the pipeline has not answered yet.
 func (f *Flusher) export(ctx context.Context, export *counters.Export, last bool) (ended bool, err error) {
-	if err = f.save(ctx, export, last); err != nil {
+	if err := f.save(ctx, export, last); err != nil {
 		return true, err
 	}
-	err = f.send(ctx, export)
-	if errors.Is(err, errNoAnswer) {
-		return false, &failure{"Metrics were not accepted in time; no others are sent before they are accepted or refused", err}
+	sent := f.send(ctx, export)
+	if errors.Is(sent, errNoAnswer) {
+		return false, &failure{"Metrics were not accepted in time; no others are sent before they are accepted or refused", sent}
 	}
-	return true, errors.Join(f.answer(export, err), f.saveAnswer(ctx, export, err == nil, last))
+	return true, errors.Join(f.answer(export, sent), f.saveAnswer(ctx, export, sent == nil, last))
 }
 
 // answer settles an export with the pipeline's answer.

@@ -47,8 +47,8 @@ func TestReadSilentPipe(t *testing.T) {
 	require.NoError(t, err)
 	defer writer.Close()
 	_, err = readWithin(t.Context(), func() ([]string, error) {
-		_, err := readBounded(path, time.Now())
-		return nil, err
+		_, readErr := readBounded(path, time.Now())
+		return nil, readErr
 	})
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 }

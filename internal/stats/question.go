@@ -32,8 +32,8 @@ const (
 	day          = 24 * time.Hour
 	defaultRange = day
 	// The longest ranges that have points of a quarter of an hour and of an hour, unless a step is asked for.
-	maxQuarters = day
-	maxByHour   = 8 * day
+	quartersUpTo = day
+	hoursUpTo    = 8 * day
 )
 
 // question is what a request asks for. It is not about a time yet, so that what is asked at different times can be the
@@ -95,9 +95,9 @@ func (q *question) query(now time.Time) (*cohorts.Query, error) {
 
 func stepFor(length time.Duration) cohorts.Step {
 	switch {
-	case length <= maxQuarters:
+	case length <= quartersUpTo:
 		return cohorts.StepQuarter
-	case length <= maxByHour:
+	case length <= hoursUpTo:
 		return cohorts.StepHour
 	default:
 		return cohorts.StepDay

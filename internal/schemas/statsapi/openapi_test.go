@@ -87,7 +87,8 @@ func TestADescriptionThatDiffersIsFound(t *testing.T) {
 	for _, body := range []string{`{}`, `{"from":1}`, `[]`} {
 		req, w := httptest.NewRequest(http.MethodGet, "/api/v1/funnel", http.NoBody), httptest.NewRecorder()
 		w.Header().Set("Content-Type", "application/json")
-		w.WriteString(body)
+		_, err := w.WriteString(body)
+		require.NoError(t, err)
 		valid, _ := v.ValidateHttpResponse(req, w.Result())
 		assert.False(t, valid, body)
 	}
