@@ -253,16 +253,16 @@ func (x *delivery) wait(other *deliveries.Flight) error {
 
 // inFlight has the deliveries whose requests have not been answered. It is safe for concurrent use.
 type inFlight struct {
-	mu      sync.Mutex
-	all     map[*delivery]struct{}
-	aborted bool
+	mu    sync.Mutex
+	all   map[*delivery]struct{}
+	ended chan struct{} // nil: others may be added; closed when all have been removed after that
 }
 
-// add adds a delivery, or returns errStopping after abort.
+// add adds a delivery, or returns errStopping after stop.
 func (f *inFlight) add(x *delivery) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.aborted {
+	if f.ended != nil {
 		return errStopping
 	}
 	if f.all == nil {
@@ -276,6 +276,32 @@ func (f *inFlight) remove(x *delivery) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.all, x)
+	if f.ended != nil && len(f.all) == 0 {
+		close(f.ended)
+	}
+}
+
+// stop lets none be added after it. What it returns is closed when none is left.
+func (f *inFlight) stop() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended == nil {
+		f.ended = make(chan struct{})
+		if len(f.all) == 0 {
+			close(f.ended)
+		}
+	}
+	return f.ended
+}
+
+// drain stops, and waits until none is left or ctx is done.
+func (f *inFlight) drain(ctx context.Context) error {
+	select {
+	case <-f.stop():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // overdueInterval is how often deadlines are looked at. A timer for each request costs more.
@@ -305,11 +331,11 @@ func (f *inFlight) endOverdue(now time.Time) {
 	}
 }
 
-// abort ends the contexts of all, and lets none be added after.
+// abort stops, and ends the contexts of all.
 func (f *inFlight) abort() {
+	f.stop()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.aborted = true
 	for x := range f.all {
 		x.end(errStopping)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -28,6 +29,7 @@ import (
 
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metadata"
 	"github.com/otel-verifyyou/verifyyoureceiver/internal/metricsconfig"
+	"github.com/otel-verifyyou/verifyyoureceiver/internal/state/statetest"
 )
 
 // TestOneReceiverForBothSignals starts and stops a receiver as the Collector does: each signal for itself.
@@ -170,6 +172,41 @@ func TestShutdownInFlight(t *testing.T) {
 	assert.EqualValues(t, requests, answered.Load())
 	assert.Equal(t, requests, logs.LogRecordCount())
 	assert.EqualValues(t, requests, totalDelta(metrics))
+}
+
+// TestShutdownWaitsForWhatTheServerDoesNot has a request that came on a connection just as the server closed it, of which
+// the server knows nothing any more.
+func TestShutdownWaitsForWhatTheServerDoesNot(t *testing.T) {
+	d := statetest.New()
+	arrived, release := make(chan struct{}), make(chan struct{})
+	var calls atomic.Int32
+	r := startOn(t, storing(), pipelines{logs: logsConsumer(func(context.Context, plog.Logs) error {
+		if calls.Add(1) == 1 {
+			close(arrived)
+			<-release
+		}
+		return nil
+	})}, hostWith(d))
+	serve := func(body []byte) (status int) {
+		w := httptest.NewRecorder()
+		r.receiver.handler.ServeHTTP(w, r.request(body))
+		return w.Code
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() { serve([]byte(sampleBody)) })
+	<-arrived
+	down := make(chan error, 1)
+	go func() { down <- r.receiver.Shutdown(context.Background()) }()
+	n := 0
+	eventually(t, func() bool {
+		n++
+		return serve(eventBody("liveness_passed", n)) == 503 // nothing is taken any more
+	})
+	assert.Empty(t, down, "it waits")
+	close(release)
+	require.NoError(t, <-down)
+	serving.Wait()
+	assert.Equal(t, duplicate, startWith(t, d).post([]byte(sampleBody)).body, "it was remembered")
 }
 
 // TestShutdownWithPipelinesThatHang shows that Shutdown ends, and that nobody is told 200. Its deadline stands for the

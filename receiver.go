@@ -268,19 +268,26 @@ func (r *verifyyouReceiver) stopServer(ctx context.Context) error {
 		return nil
 	}
 	defer r.serving.Wait()
-	drain, cancel := context.WithTimeout(ctx, drainTime)
-	defer cancel()
-	if r.server.Shutdown(drain) == nil {
+	if r.drain(ctx, drainTime) == nil {
 		return nil
 	}
 	r.settings.Logger.Warn("Requests were still in flight at the end of the time given to them; they are answered 503")
 	r.deliverer.inFlight.abort()
-	abort, cancel := context.WithTimeout(ctx, abortTime)
-	defer cancel()
-	if r.server.Shutdown(abort) == nil {
+	if r.drain(ctx, abortTime) == nil {
 		return nil
 	}
 	return r.server.Close()
+}
+
+// drain waits for the requests in flight. That the server has none is not enough: it closes connections that are idle,
+// and a request may have come on one of them in between.
+func (r *verifyyouReceiver) drain(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if err := r.server.Shutdown(ctx); err != nil {
+		return err
+	}
+	return r.deliverer.inFlight.drain(ctx)
 }
 
 // stopLedger flushes a last time, if there was a first, and closes the storage.
