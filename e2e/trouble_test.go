@@ -212,8 +212,8 @@ func TestDeltaInThePrometheusExporter(t *testing.T) {
 	c.stop()
 }
 
-// TestSecretsFileThatBlocks puts a pipe that nobody serves in the place of the secrets: the old ones stay, and nothing
-// else waits for it.
+// TestSecretsFileThatBlocks puts a pipe in the place of the secrets whose writer is silent: the old ones stay, and
+// nothing else waits for it.
 func TestSecretsFileThatBlocks(t *testing.T) {
 	secrets := filepath.Join(t.TempDir(), "secrets")
 	require.NoError(t, os.WriteFile(secrets, []byte(secret+"\n"), 0o600))
@@ -224,6 +224,9 @@ func TestSecretsFileThatBlocks(t *testing.T) {
 	c.verify("ver_1", "verification_initialized")
 	require.NoError(t, os.Remove(secrets))
 	require.NoError(t, syscall.Mkfifo(secrets, 0o600))
+	writer, err := os.OpenFile(secrets, os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer writer.Close()
 	require.Eventually(t, func() bool { return strings.Contains(c.printed(), "reading it takes longer than 5s") }, deadline, poll, "it is said that reading hangs")
 	c.verify("ver_2", "verification_initialized")
 	c.stop()

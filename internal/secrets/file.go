@@ -70,6 +70,9 @@ func begin(read func() ([]string, error)) <-chan result {
 
 func readFile(file string) ([]string, error) {
 	content, err := readBounded(file, time.Now().Add(timeout))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, ErrTimeout
+	}
 	if named := (*fs.PathError)(nil); errors.As(err, &named) {
 		return nil, named.Err
 	}
