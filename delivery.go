@@ -161,8 +161,11 @@ func (x *delivery) onHTTP1() bool {
 	return x.reply.req.ProtoMajor < 2
 }
 
-// convert makes the record. The body is not used after it.
+// convert makes the record, where there is a pipeline for it. The body is not used after it.
 func (x *delivery) convert() (logs plog.Logs, err error) {
+	if x.logs == nil {
+		return plog.Logs{}, nil
+	}
 	defer guard.Recover(x.logger, &err)
 	w := &x.webhook
 	if w.notEvent != nil {
