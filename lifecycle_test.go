@@ -80,6 +80,7 @@ func TestListenerFails(t *testing.T) {
 	host := &statusHost{}
 	r := create(t, receivertest.NewNopSettings(metadata.Type), testConfig(), pipelines{logs: consumertest.NewNop()})
 	r.status.AddHost(host)
+	r.deliverer = &deliverer{}
 	server, err := r.cfg.ServerConfig.ToServer(t.Context(), nil, componenttest.NewNopTelemetrySettings(), http.NotFoundHandler())
 	require.NoError(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
